@@ -1,0 +1,48 @@
+# The same commands for a person and for CI. `make help` lists them.
+PYTHON  ?= $(shell command -v python3.11 || command -v python3)
+PROFILE ?= sample
+VENV    := .venv
+READY   := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+FOLDER := $(if $(filter sample,$(PROFILE)),.,$(PROFILE))
+
+.DEFAULT_GOAL := help
+.PHONY: help rebuild test check ui bench lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+	@echo
+	@echo "  PROFILE=full      the real data sets (rebuild); DARKROOM_MIRROR=DIR|URL takes them from a mirror"
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -q -r requirements.lock
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	touch $@
+
+rebuild: $(READY)  ## download, prepare, train, evaluate and report whatever is not up to date
+	@test -f $(FOLDER)/params.yaml || { echo "error: no profile $(PROFILE): $(FOLDER)/params.yaml does not exist"; exit 1; }
+	cd $(FOLDER) && python -m tasks.config
+	dvc repro $(FOLDER)/dvc.yaml
+	@echo "report: $(FOLDER)/results/report.html"
+
+test: $(READY)  ## the tests (about five minutes); PYTEST="-m slow" runs the long ones
+	python -m pytest $(PYTEST)
+
+check: $(READY)  ## ruff and mypy
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: $(READY)  ## Prefect (scheduled runs) and MLflow (comparisons) on loopback, until Ctrl-C
+	python -m flows.serve
+
+bench: $(READY)  ## timings side by side with the usual way, into results/bench.json
+	python -m benchmarks
+
+lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
+	uv pip compile -q pyproject.toml -o requirements.lock
+
+clean:  ## remove what the stages and tests made here (data, state, caches); results and the environment stay
+	rm -rf data/raw data/processed data/evaluated */data runs .dvc/tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,12 @@
+"""What is scheduled and seen in the Prefect UI: composition only; the functions are those of `tasks`."""
+
+import os
+from pathlib import Path
+
+from tasks.cli import QUIET
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Prefect reads its settings when it is imported; its database stands in the project's folder unless the user has one.
+for _name, _value in {**QUIET, "PREFECT_HOME": str(ROOT / "runs" / "prefect")}.items():
+    os.environ.setdefault(_name, _value)

@@ -1,0 +1,62 @@
+"""Rebuild a profile: its DVC stages, one by one, as task runs. `python -m flows.rebuild --help`"""
+
+import csv
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prefect import State, flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
+
+from flows import ROOT
+from tasks import config, stages
+from tasks.config import Profile
+
+
+@task(task_run_name="{name}", cache_policy=NO_CACHE)
+def stage(folder: Path, name: str) -> State:
+    """Run a stage, where DVC finds it stale."""
+    logger = get_run_logger()
+    if not stages.changed(folder, name):
+        logger.info("Stage '%s' didn't change, skipping", name)
+        return Completed(name="Unchanged", message=f"stage {name} didn't change")
+    stages.reproduce(folder, name, logger.info)
+    return Completed(message=f"stage {name} ran")
+
+
+download = stage.with_options(retries=2, retry_delay_seconds=[10, 60])
+
+
+@task(cache_policy=NO_CACHE)
+def publish(profile: Profile) -> None:
+    """Show the table, and where the report is, beside the run."""
+    key = re.sub(r"[^a-z0-9]+", "-", profile.name.lower())
+    table, report = profile.folder / "results" / "table.csv", profile.folder / "results" / "report.html"
+    if table.exists():
+        with table.open(encoding="utf-8", newline="") as file:
+            create_table_artifact(list(csv.DictReader(file)), key=f"table-{key}", description=f"Experiments of {profile.name}")
+    if report.exists():
+        create_markdown_artifact(f"[{report}]({report.as_uri()})", key=f"report-{key}", description=f"Report of {profile.name}")
+
+
+@flow(flow_run_name="rebuild-{profile}")
+def rebuild(profile: str = ".") -> None:
+    """Run what is stale in a profile's folder, seen from the project's. Fails with the name of the stage that failed."""
+    loaded = config.load(ROOT / profile)
+    for name in stages.names(loaded.folder):
+        (download if name.startswith("download@") else stage)(loaded.folder, name)
+    publish(loaded)
+
+
+def main(profile: Annotated[str, typer.Option(help="the folder of a params.yaml, seen from the project's")] = ".") -> None:
+    """Rebuild a profile under Prefect: each DVC stage a task run with its log, downloads tried again."""
+    rebuild(profile)
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)

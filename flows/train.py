@@ -1,0 +1,64 @@
+"""Train an experiment on demand, into a folder of its own under runs/. `python -m flows.train --help`"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows import ROOT
+from tasks import config
+from tasks import train as training
+from tasks.errors import Error
+from tasks.files import write_json
+
+run_training = task(training.train, name="train", cache_policy=NO_CACHE, log_prints=True)
+
+OVERRIDES = "overrides.json"
+
+
+@flow(flow_run_name="train-{experiment}")
+def train(experiment: str, profile: str = ".", overrides: dict[str, Any] | None = None) -> Path:
+    """Train, and return the run's folder. No stage becomes stale by it.
+
+    `overrides`: changes to the experiment's block of params.yaml, such as {"train": {"epochs": 1}}.
+    """
+    loaded = config.load(ROOT / profile, {"experiments": {experiment: overrides}} if overrides else {})
+    loaded.experiment(experiment)
+    out = loaded.root / "runs" / f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}"
+    out.mkdir(parents=True)
+    write_json(out / OVERRIDES, overrides or {})
+    return run_training(loaded, experiment, out)
+
+
+def parse(changes: list[str]) -> dict[str, Any]:
+    """["train.epochs=1"] as {"train": {"epochs": 1}}; values are YAML. Raises Error for a change without `=`."""
+    nested: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise Error(f"--set {change}: not KEY=VALUE, such as train.epochs=1")
+        *above, last = key.split(".")
+        block = nested
+        for part in above:
+            block = block.setdefault(part, {})
+        block[last] = yaml.safe_load(value)
+    return nested
+
+
+def main(
+    experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml")],
+    profile: Annotated[str, typer.Option(help="the folder of a params.yaml, seen from the project's")] = ".",
+    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: a change to the experiment, such as train.epochs=1")] = [],  # noqa: B006
+) -> None:
+    """Train an experiment under Prefect into runs/EXPERIMENT-TIME/, leaving the results of the stages alone."""
+    print(train(experiment, profile, parse(set_)))
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)

@@ -1,0 +1,76 @@
+"""The networks: a family a file, found by the file's name.
+
+A file defines `build(shape, *, ...) -> nn.Module` whose keyword arguments, typed and with defaults, are the keys of an
+experiment's `architecture`. Networks take float images in [0, 1], (N, C, H, W), and return logits (N, classes) or images
+(N, C', H, W). A family that trains in another way than by one loss supplies `training_step` (see `tasks.training`).
+"""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is built for: channels in, classes or channels out, and the images' side in pixels."""
+
+    inputs: int
+    outputs: int
+    size: int
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The networks that there are: the files of this folder that define `build`."""
+    return tuple(m.name for m in pkgutil.iter_modules(__path__) if hasattr(_module(m.name), "build"))
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+@cache
+def _arguments(name: str) -> type[BaseModel]:
+    """The keyword arguments of a network's `build` as a model that checks them."""
+    fields: dict[str, Any] = {
+        p.name: (p.annotation, ... if p.default is p.empty else p.default)
+        for p in inspect.signature(_module(name).build).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def check(name: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """The architecture with its defaults filled in. Raises ValueError for an unknown network, argument or value."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"unknown network {name!r}; {hint}allowed: {', '.join(names())}")
+    arguments = _arguments(name)
+    try:
+        return dict(arguments.model_validate(dict(architecture)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["architecture", *map(str, first["loc"])])
+        allowed = f"{name} takes {', '.join(arguments.model_fields) or 'no arguments'}"
+        raise ValueError(f"{key}: {first['msg']}; {allowed}") from None
+
+
+def build(name: str, shape: Shape, architecture: Mapping[str, Any]) -> nn.Module:
+    """Build a network by name. Raises ValueError as `check` does."""
+    constructor: Callable[..., nn.Module] = _module(name).build
+    return constructor(shape, **check(name, architecture))
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -1,0 +1,314 @@
+"""`params.yaml`, read once into typed, frozen models.
+
+An unknown key, a missing one or a value out of range is refused before any work, naming the key and what is allowed:
+
+    python -m tasks.config [PARAMS]        check a file, and say what is in it
+"""
+
+import difflib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+import models
+from tasks.errors import Error
+from tasks.sources import DATASETS
+
+Share = Annotated[float, Field(ge=0, le=1)]
+# Names become folders: portable ones only.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Download(Frozen):
+    """What to take of a data set; `None` takes everything. Only COCO-mini, whose images are single files, can be bounded."""
+
+    train_images: int | None = Field(None, ge=1, description="COCO-mini: at most so many images of its train2017 sample")
+    val_images: int | None = Field(None, ge=1, description="COCO-mini: at most so many images of val2017")
+
+
+class Preparation(Frozen):
+    """What every prepared data set has: where it comes from, and how its splits are drawn."""
+
+    dataset: Name
+    seed: int = 0
+    max_bad_share: Share = Field(0.01, description="fail when more than this share of the files does not decode")
+
+
+class PrepareClassify(Preparation):
+    """Images with one label each; `validation` images are held out of the publisher's training split, the same share of each class."""
+
+    task: Literal["classify"]
+    validation: int | None = Field(None, ge=1, description="needed unless the data set is published with a validation split")
+    test: int | None = Field(None, ge=1, description="images held out as test, for sets that are published without a test split")
+    size: int | None = Field(None, ge=8, le=1024, description="pixels; needed where the images have no fixed size")
+
+
+class Target(Frozen):
+    """The filter that an image-to-image network learns: grey, blur, then Sobel's magnitude or a random 3x3 filter's response."""
+
+    filter: Literal["sobel", "random"] = "sobel"
+    scale: Literal["fixed", "per-image"] = "fixed"
+    seed: int = Field(0, description="of the random filter")
+
+
+class PrepareTranslate(Preparation):
+    """Pairs of a colour image and its filtered target, `size` pixels a side."""
+
+    task: Literal["translate"]
+    size: int = Field(ge=16, le=1024)
+    crop: Literal["none", "center", "random"] = Field(
+        "none", description="none: squash to a square; center, random: cut a square first"
+    )
+    crops_per_image: int = Field(1, ge=1, description="with crop: random, how many squares are cut from each image")
+    target: Target = Target()
+    validation: Share = Field(0.1, description="share of the training images held out")
+    test: Share | None = Field(None, description="share held out as test, for sets that are published without a test split")
+
+
+class PrepareDetect(Preparation):
+    """Images with boxes, scaled to fit a square of `size` pixels and padded to it with grey at the right and the bottom."""
+
+    task: Literal["detect"]
+    size: int = Field(ge=32, le=2048)
+    validation: Share = Field(0.1, description="share of the training images held out")
+    test: Share | None = Field(None, description="share held out as test, for sets that are published without a test split")
+
+
+Prepare = Annotated[PrepareClassify | PrepareTranslate | PrepareDetect, Field(discriminator="task")]
+
+
+class Optimizer(Frozen):
+    """A `torch.optim` optimiser by name."""
+
+    name: Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"] = "nesterov"
+    lr: float = Field(gt=0, description="the highest learning rate of the schedule")
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0, description="on weights of two dimensions or more; biases and norms have none")
+
+
+class Schedule(Frozen):
+    """A `torch.optim.lr_scheduler` by name, stepped a batch at a time (`plateau` and `step`: an epoch at a time)."""
+
+    name: Literal["constant", "one-cycle", "cosine", "step", "plateau"] = "one-cycle"
+    warmup: Share = Field(0.25, description="one-cycle: share of the steps in which the rate rises")
+    gamma: float = Field(0.1, gt=0, lt=1, description="step, plateau: factor of each fall")
+    every: int = Field(10, ge=1, description="step: epochs between falls; plateau: epochs without improvement")
+
+
+class Augment(Frozen):
+    """Augmentations of a batch, drawn for each image on its own (and for its target alike)."""
+
+    flip: bool = Field(False, description="mirror left to right, every second image")
+    crop: int = Field(0, ge=0, description="shift by up to so many pixels, with reflected borders")
+    dihedral: bool = Field(False, description="one of the square's eight turns and mirrorings")
+    cutout: int = Field(0, ge=0, description="side in pixels of a square that is set to the mean")
+    jitter: float = Field(0.0, ge=0, le=1, description="strength of brightness, contrast and saturation changes")
+    mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution, 0 for none")
+
+
+class EarlyStopping(Frozen):
+    metric: str = "loss"
+    patience: int = Field(ge=1, description="epochs without a better value after which training stops")
+
+
+class Train(Frozen):
+    """The recipe of a training.
+
+    Defaults are never changed, since DVC cannot see that: an experiment that does not name a key depends on its default.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    loss: Literal["cross-entropy", "l1", "mse"]
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of an exponential moving average of the weights, used for evaluation")
+    precision: Literal["bf16", "fp32"] = "bf16"
+    compile: bool = False
+    keep: Literal["last", "best"] = Field("last", description="the epoch whose weights are kept; best: by `select`")
+    select: str = Field("loss", description="validation metric that `best` goes by")
+    early_stopping: EarlyStopping | None = None
+    max_parameters: int | None = Field(None, ge=1, description="a network over this budget is refused before training")
+
+
+class Published(Frozen):
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+
+
+class Experiment(Frozen):
+    """One row of the table."""
+
+    system: Name = Field(description="the system of the published list that it rebuilds")
+    data: Name = Field(description="a key of `preprocess`")
+    network: Name = Field(description="a file of models/, without .py")
+    architecture: dict[str, Any] = Field(description="the arguments of the network's `build`")
+    train: Train
+    seeds: tuple[int, ...] = Field(min_length=1, description="one training each; the result is their mean")
+    published: tuple[Published, ...] = ()
+
+    @model_validator(mode="after")
+    def _network_is_known(self) -> "Experiment":
+        models.check(self.network, self.architecture)
+        return self
+
+
+class Params(Frozen):
+    """All of a profile's `params.yaml`."""
+
+    root: Literal[".", ".."] = Field(description="where the code stands, seen from this file's folder")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    download: dict[Name, Download]
+    preprocess: dict[Name, Prepare]
+    experiments: dict[Name, Experiment]
+
+    @model_validator(mode="after")
+    def _references_are_known(self) -> "Params":
+        for name in self.download:
+            _known(name, DATASETS, f"download.{name}", "data set")
+        for name, options in self.download.items():
+            if name != "coco-mini" and (options.train_images or options.val_images):
+                raise ValueError(f"download.{name}: only coco-mini can be bounded by train_images and val_images")
+        for name, prepare in self.preprocess.items():
+            _known(prepare.dataset, self.download, f"preprocess.{name}.dataset", "key of `download`")
+        for name, experiment in self.experiments.items():
+            _known(experiment.data, self.preprocess, f"experiments.{name}.data", "key of `preprocess`")
+            task = self.preprocess[experiment.data].task
+            loss = experiment.train.loss
+            if (task == "classify") != (loss == "cross-entropy"):
+                allowed = "cross-entropy" if task == "classify" else "l1 or mse"
+                raise ValueError(f"experiments.{name}.train.loss: {loss} does not fit {task} data; allowed: {allowed}")
+        return self
+
+
+def _known(name: str, known: Any, key: str, kind: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, list(known), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"{key}: unknown {kind} {name!r}; {hint}allowed: {', '.join(known)}")
+
+
+class Profile(BaseModel):
+    """A folder with a `params.yaml`, and where its files stand."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    params: Params
+
+    @cached_property
+    def root(self) -> Path:
+        """The project's folder."""
+        return (self.folder / self.params.root).resolve()
+
+    @property
+    def name(self) -> str:
+        return "sample" if self.params.root == "." else self.folder.resolve().name
+
+    def raw(self, dataset: str) -> Path:
+        return self.folder / "data" / "raw" / dataset
+
+    def processed(self, data: str) -> Path:
+        return self.folder / "data" / "processed" / data
+
+    def evaluated(self, experiment: str) -> Path:
+        """Predictions on test: too large for git."""
+        return self.folder / "data" / "evaluated" / experiment
+
+    def results(self, experiment: str) -> Path:
+        return self.folder / "results" / experiment
+
+    def state(self, kind: str) -> Path:
+        """Where what can be resumed is kept, outside the stages' outputs, which DVC deletes before a stage runs."""
+        return self.root / "runs" / "state" / self.name / kind
+
+    def experiment(self, name: str) -> Experiment:
+        """Raises Error for an unknown name."""
+        try:
+            _known(name, self.params.experiments, "experiment", "experiment")
+        except ValueError as error:
+            raise Error(str(error)) from None
+        return self.params.experiments[name]
+
+
+def load(folder: Path | str = ".") -> Profile:
+    """Read `folder/params.yaml`. Raises Error that names each wrong key, and what is allowed there."""
+    path = Path(folder) / "params.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Error(f"{path}: no such file; a profile is a folder with a params.yaml (see README)") from None
+    except yaml.YAMLError as error:
+        raise Error(f"{path}: not YAML: {error}") from None
+    try:
+        return Profile(folder=Path(folder), params=Params.model_validate(values))
+    except ValidationError as error:
+        raise Error("\n".join(f"{path}: {_explain(e)}" for e in error.errors())) from None
+
+
+# The tags that pydantic puts into the location of a union's member are no keys of the file.
+_TAGS = {"classify", "translate", "detect"}
+
+
+def _explain(error: Any) -> str:
+    location = [str(part) for part in error["loc"] if part not in _TAGS]
+    key = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        allowed = list(_fields_at(location[:-1]))
+        near = difflib.get_close_matches(location[-1], allowed, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"{key}: unknown key; {hint}allowed: {', '.join(allowed)}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        message = "missing"
+    elif error["type"] != "value_error":
+        message = f"{message}, not {error['input']!r}"
+    return f"{key}: {message}" if key else message
+
+
+_SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
+    "download": (Download,),
+    "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
+    "experiments": (Experiment,),
+}
+
+
+def _fields_at(location: list[str]) -> dict[str, None]:
+    """The keys allowed at a place of the file, as an ordered set."""
+    if not location:
+        return dict.fromkeys(Params.model_fields)
+    kinds: tuple[type[BaseModel], ...] = _SECTIONS.get(location[0], ())
+    for part in location[2:]:
+        kinds = tuple(m for kind in kinds if part in kind.model_fields for m in _models_in(kind.model_fields[part].annotation))
+    return {field: None for kind in kinds for field in kind.model_fields}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
+
+
+def main(params: Path = Path("params.yaml")) -> None:
+    """Check a params.yaml (unknown keys, missing ones, values out of range) and list what is in it."""
+    profile = load(params.parent)
+    for section in ("download", "preprocess", "experiments"):
+        print(f"{section}: {', '.join(getattr(profile.params, section)) or '-'}")
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)

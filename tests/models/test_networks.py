@@ -1,0 +1,85 @@
+"""What every network must do, whatever it is: a new file in models/ is tested here without a line."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import models
+from models import Shape
+from tasks import weights
+
+SHAPE = Shape(inputs=3, outputs=5, size=32)
+
+
+def network(name: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return models.build(name, SHAPE, {})
+
+
+def images() -> torch.Tensor:
+    return torch.rand(4, SHAPE.inputs, SHAPE.size, SHAPE.size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_the_output_has_its_shape(name: str) -> None:
+    outputs = network(name)(images())
+    assert outputs.shape in ((4, 5), (4, 5, 32, 32))
+    assert outputs.isfinite().all()
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_gradients_reach_every_parameter(name: str) -> None:
+    net = network(name)
+    net(images()).square().mean().backward()
+    still = [key for key, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all() or p.grad.abs().sum() == 0]
+    assert still == []
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_saved_and_loaded_it_gives_the_same_numbers_twice(name: str, tmp_path: Path) -> None:
+    configuration = weights.Configuration(
+        experiment="test", task="any", network=name, architecture={}, inputs=3, outputs=5, size=32, seed=0, git_commit="", data_hash=""
+    )
+    net = network(name).to(memory_format=torch.channels_last).eval()
+    weights.save(tmp_path / "net.safetensors", net, configuration)
+    loaded, read = weights.load(tmp_path / "net.safetensors")
+    assert read == configuration
+    with torch.inference_mode():
+        first = net(images())
+        assert torch.equal(first, loaded(images()))
+        assert torch.equal(first, loaded(images()))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_it_is_built_without_memory_for_its_budget(name: str) -> None:
+    with torch.device("meta"):
+        net = models.build(name, SHAPE, {})
+    assert models.count_parameters(net) == models.count_parameters(network(name)) > 0
+    assert all(p.is_meta for p in net.parameters())
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_its_file_says_what_it_is(name: str) -> None:
+    text = (models._module(name).__doc__ or "").strip()
+    assert len(text.splitlines()[0]) > 20
+
+
+def test_an_unknown_network_or_argument_is_refused() -> None:
+    with pytest.raises(ValueError, match="did you mean cnn"):
+        models.build("cnnn", SHAPE, {})
+    with pytest.raises(ValueError, match=r"architecture\.depth: .* cnn takes widths, pools, batch_norm"):
+        models.build("cnn", SHAPE, {"depth": 3})
+
+
+def test_the_cnn_refuses_pools_that_are_not_there() -> None:
+    with pytest.raises(ValueError, match="allowed: 0 to 1"):
+        models.build("cnn", SHAPE, {"widths": (4, 4), "pools": (2,)})
+    with pytest.raises(ValueError, match="leave nothing"):
+        models.build("cnn", Shape(1, 2, 2), {"widths": (4, 4), "pools": (0, 1)})
+
+
+def test_the_published_autoencoder_has_its_parameters() -> None:
+    """3x3 convolutions 3-16-32, transposed 32-16-1 with biases, and two values a channel for each batch norm."""
+    expected = (3 * 16 + 16 * 32 + 32 * 16 + 16 * 1) * 9 + (16 + 32 + 16 + 1) * 3
+    assert models.count_parameters(models.build("autoencoder", Shape(3, 1, 64), {"widths": (16, 32)})) == expected
