@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,7 @@ from tasks import config
 from tasks import evaluate as evaluation
 from tasks.errors import Error
 
-run_evaluation = task(evaluation.evaluate, name="evaluate", cache_policy=NO_CACHE, log_prints=True)
+run_evaluation = task(name="evaluate", cache_policy=NO_CACHE, log_prints=True)(evaluation.evaluate)
 
 
 @flow(flow_run_name="evaluate-{experiment}")
@@ -32,12 +31,7 @@ def evaluate(experiment: str, profile: str = ".", run: str | None = None) -> dic
     loaded = config.load(ROOT / profile, {"experiments": {experiment: overrides}} if overrides else {})
     loaded.experiment(experiment)
     out = folder or loaded.root / "runs" / f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}-evaluate"
-    return run_evaluation(loaded, experiment, weights(folder or loaded.results(experiment)), out)
-
-
-def weights(folder: Path) -> Path:
-    """Where a training leaves its weights."""
-    return folder / "weights"
+    return run_evaluation(loaded, experiment, out, folder)
 
 
 def main(

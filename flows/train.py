@@ -15,7 +15,7 @@ from tasks import train as training
 from tasks.errors import Error
 from tasks.files import write_json
 
-run_training = task(training.train, name="train", cache_policy=NO_CACHE, log_prints=True)
+run_training = task(name="train", cache_policy=NO_CACHE, log_prints=True)(training.train)
 
 OVERRIDES = "overrides.json"
 

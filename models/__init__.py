@@ -67,8 +67,9 @@ def check(name: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
 
 def build(name: str, shape: Shape, architecture: Mapping[str, Any]) -> nn.Module:
     """Build a network by name. Raises ValueError as `check` does."""
+    arguments = check(name, architecture)
     constructor: Callable[..., nn.Module] = _module(name).build
-    return constructor(shape, **check(name, architecture))
+    return constructor(shape, **arguments)
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -15,7 +15,7 @@ def build(
     shape: Shape,
     *,
     widths: tuple[PositiveInt, ...] = (32, 64, 128),
-    pools: tuple[int, ...] = (0, 1),
+    pools: tuple[int, ...] = (0,),
     batch_norm: bool = True,
 ) -> nn.Module:
     """`widths`: channels of each convolution. `pools`: indices of the convolutions that a 2x2 max pooling follows."""

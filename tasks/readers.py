@@ -216,7 +216,9 @@ def _voc_item(file: str, split: Split, source: bytes) -> Item:
     for thing in root.iter("object"):
         x1, y1, x2, y2 = (float(thing.findtext(f"bndbox/{key}", "")) for key in ("xmin", "ymin", "xmax", "ymax"))
         # VOC counts pixels from 1 and its boxes include the last one.
-        boxes.append(Box(thing.findtext("name", "").strip(), x1 - 1, y1 - 1, x2, y2, thing.findtext("difficult", "0").strip() == "1"))
+        boxes.append(
+            Box(thing.findtext("name", "").strip(), x1 - 1, y1 - 1, x2, y2, thing.findtext("difficult", "0").strip() == "1")
+        )
     width, height = (int(root.findtext(f"size/{key}", "")) for key in ("width", "height"))
     return Item(split, boxes=tuple(boxes), size=(width, height))
 
@@ -233,7 +235,8 @@ def wider_face(folder: Path, _: Prepare) -> Raw:
             # A photograph without faces has one line of zeros.
             rows = [[int(v) for v in next(lines).split()] for _ in range(max(1, int(next(lines))))]
             items[name.strip()] = Item(
-                "test", boxes=tuple(Box("face", x, y, x + w, y + h, bool(rest[3])) for x, y, w, h, *rest in rows if any((x, y, w, h)))
+                "test",
+                boxes=tuple(Box("face", x, y, x + w, y + h, bool(rest[3])) for x, y, w, h, *rest in rows if any((x, y, w, h))),
             )
     except (ValueError, StopIteration, IndexError):
         raise Error(f"{path}: not WIDER FACE's list of boxes; delete it and download again") from None

@@ -49,3 +49,5 @@ class Raw:
     images: Callable[[], Iterator[tuple[str, Image]]]
     classes: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
+    # The reader drew validation and test itself, by the block.
+    drawn: bool = False

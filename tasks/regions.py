@@ -52,7 +52,7 @@ def patches(folder: Path, block: Prepare) -> Raw:
                 file = f"{name}@{x},{y}"
                 items[file] = Item(split, label)
                 pixels[file] = photograph[y : y + PATCH, x : x + PATCH]
-    return Raw(items, lambda: iter(pixels.items()), tuple(photographs))
+    return Raw(items, lambda: iter(pixels.items()), tuple(photographs), drawn=True)
 
 
 def photos(folder: Path, block: Prepare) -> Raw:
@@ -60,7 +60,7 @@ def photos(folder: Path, block: Prepare) -> Raw:
     cells = _split_cells(folder, 2 * (block.size or PATCH_CELL), block)
     items = {file: Item(split) for split, own in cells.items() for file in own}
     pixels = {file: image for own in cells.values() for file, image in own.items()}
-    return Raw(items, lambda: iter(pixels.items()))
+    return Raw(items, lambda: iter(pixels.items()), drawn=True)
 
 
 def scenes(folder: Path, block: Prepare) -> Raw:
@@ -89,7 +89,7 @@ def scenes(folder: Path, block: Prepare) -> Raw:
             file = f"{split}-{i:04d}"
             items[file] = Item(split, boxes=tuple(boxes), size=(size, size))
             pixels[file] = scene
-    return Raw(items, lambda: iter(pixels.items()), tuple(str(d) for d in range(10)))
+    return Raw(items, lambda: iter(pixels.items()), tuple("0123456789"), drawn=True)
 
 
 def mnist_5k(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +152,9 @@ def _split_cells(folder: Path, side: int, block: Prepare) -> dict[Split, dict[st
     order = random.permutation(len(cells))
     parts = np.split(order, np.cumsum(_counts(len(cells), (1 - validation - test, validation, test)))[:-1])
     return {
-        split: {f"{name}@{x1},{y1}": photographs[name][y1:y2, x1:x2] for name, (x1, y1, x2, y2) in (cells[i] for i in sorted(part))}
+        split: {
+            f"{name}@{x1},{y1}": photographs[name][y1:y2, x1:x2] for name, (x1, y1, x2, y2) in (cells[i] for i in sorted(part))
+        }
         for split, part in zip(SPLITS, parts)
     }
 

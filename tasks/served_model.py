@@ -27,7 +27,7 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         self._load(Path(context.artifacts["weights"]))
 
-    def predict(self, model_input: np.ndarray) -> np.ndarray:
+    def predict(self, model_input: np.ndarray) -> np.ndarray:  # type: ignore[override]  # MLflow takes this form too
         outputs = training.predict(self.network, model_input, self.device, precision="fp32")
         if self.configuration.task == "classify":
             return np.asarray(softmax(outputs, axis=1), np.float32)

@@ -111,7 +111,7 @@ class Run:
     def log_model(self, weights: Path, example: np.ndarray) -> None:
         """Keep the network of a weights file as `runs:/<id>/model`, which `mlflow.pyfunc.load_model` loads without this project.
 
-        `example`: uint8 (N, H, W, C), from which the signature is made. Nothing is pickled: the model is its weights and our code.
+        `example`: uint8 (N, H, W, C), for the signature. Nothing is pickled: the model is its weights and our code.
         """
 
         def write(client: "MlflowClient") -> None:
@@ -150,7 +150,9 @@ class Run:
         assert self.id is not None
         return self.id
 
-    def _open(self, experiment: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, Any], run_id: str | None) -> None:
+    def _open(
+        self, experiment: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, Any], run_id: str | None
+    ) -> None:
         def write(client: "MlflowClient") -> None:
             from mlflow.entities import Param, RunTag
 
@@ -211,7 +213,7 @@ def run(
 ) -> Iterator[Run]:
     """An MLflow run, FINISHED at the end of the block, FAILED by an exception, KILLED by Ctrl-C.
 
-    Nested `parameters` and `tags` become `a.b.c`. `run_id` goes on with a run, if the store still has it; otherwise a new one is made.
+    Nested `parameters` and `tags` become `a.b.c`. `run_id` goes on with a run if the store has it, otherwise a new one is made.
     Where MLflow fails, at the start or later, one warning is logged, and the block goes on without it.
     """
     tracked = Run(profile)

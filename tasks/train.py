@@ -93,7 +93,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "experiment": name,
             "epochs": max(len(rows) for rows in histories.values()),
             "parameters": parameters,
-            "train_seconds": round(seconds, 1),
+            "train_seconds": round(seconds, 3),
             "peak_memory_mb": round(provenance.peak_memory_mb(device), 1),
             "device": provenance.describe(device),
             "threads": torch.get_num_threads(),

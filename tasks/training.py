@@ -272,7 +272,7 @@ def fit(
         sums: dict[str, Tensor] = {}
         count = 0
         for rows in batches(len(train), recipe.batch_size, rng):
-            inputs, targets = _draw(train, rows, recipe, objective, rng)
+            inputs, targets = draw(train, rows, recipe, objective, rng)
             for name, value in step(inputs, targets).items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + value
             if average:
@@ -298,7 +298,7 @@ def fit(
     return run
 
 
-def _draw(data: Examples, rows: Tensor, recipe: Train, objective: Objective, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def draw(data: Examples, rows: Tensor, recipe: Train, objective: Objective, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """An augmented batch: float inputs (B, C, H, W) and the targets that the objective takes."""
     height, width = data.images.shape[1:3]
     geometry = augment.Geometry(recipe.augment, rows, (height, width), rng)

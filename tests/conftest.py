@@ -45,6 +45,7 @@ def experiment(task: str, **train: Any) -> dict[str, Any]:
             **train,
         },
         "seeds": [0],
+        "published": [],
     }
 
 

@@ -66,7 +66,7 @@ def test_its_file_says_what_it_is(name: str) -> None:
 
 
 def test_an_unknown_network_or_argument_is_refused() -> None:
-    with pytest.raises(ValueError, match="did you mean cnn"):
+    with pytest.raises(ValueError, match="unknown network 'cnnn'; did you mean cnn"):
         models.build("cnnn", SHAPE, {})
     with pytest.raises(ValueError, match=r"architecture\.depth: .* cnn takes widths, pools, batch_norm"):
         models.build("cnn", SHAPE, {"depth": 3})

@@ -1,0 +1,49 @@
+"""How two ways of doing one thing are compared: in one run, in alternating repeats, by the median ratio and its spread."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def compare(
+    name: str,
+    ours: Callable[[], int],
+    alternative: Callable[[], int],
+    *,
+    unit: str,
+    description: str,
+    floor: float | None,
+    repeats: int = 5,
+    **details: Any,
+) -> dict[str, Any]:
+    """Run both ways in turn, once unmeasured and then `repeats` times; each returns how many `unit`s it did.
+
+    `floor`: the ratio that the project promises, or None for one that is only reported.
+    """
+    ours(), alternative()
+    rates: list[tuple[float, float]] = []
+    for _ in range(repeats):
+        rates.append((_rate(ours), _rate(alternative)))
+    ratios = [one / other for one, other in rates]
+    return {
+        "name": name,
+        "ratio": round(statistics.median(ratios), 2),
+        "spread": [round(min(ratios), 2), round(max(ratios), 2)],
+        "floor": floor,
+        "unit": f"{unit} a second",
+        "ours": round(statistics.median(one for one, _ in rates), 1),
+        "alternative": round(statistics.median(other for _, other in rates), 1),
+        "description": description,
+        "repeats": repeats,
+        "threads": torch.get_num_threads(),
+        **details,
+    }
+
+
+def _rate(work: Callable[[], int]) -> float:
+    start = time.perf_counter()
+    done = work()
+    return done / (time.perf_counter() - start)

@@ -1,0 +1,95 @@
+"""The training loop against the usual one: a torchvision data set, a DataLoader, PIL transforms, fp32, contiguous."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.datasets import VisionDataset
+from torchvision.transforms import v2
+
+from benchmarks.timing import compare
+from tasks import config, data, train, training
+
+STEPS = 20
+
+
+class Pictures(VisionDataset):
+    """Images in memory, handed out as `torchvision.datasets.CIFAR10` does."""
+
+    def __init__(self, split: data.Data, transform: Any) -> None:
+        super().__init__(str(split.folder), transform=transform)
+        self.data, self.labels = split.images, split.labels
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.transform(Image.fromarray(self.data[index])), int(self.labels[index])  # type: ignore[misc]
+
+
+def prepared(root: Path) -> tuple[config.Profile, str]:
+    """The full profile's cnn where CIFAR-10 is prepared, else the sample's on patches: images of the same size."""
+    full = config.load(root / "full")
+    ready = (full.processed("cifar10") / "dataset.json").exists()
+    return (full, "cnn") if ready else (config.load(root), "cnn")
+
+
+def run(root: Path) -> list[dict[str, Any]]:
+    profile, name = prepared(root)
+    experiment = profile.experiment(name)
+    recipe = experiment.train
+    folder = profile.processed(experiment.data)
+    info = data.info(folder)
+    split = data.Data(folder, "train")
+
+    torch.manual_seed(0)
+    fast = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    examples = training.Examples.of(split, info.task, torch.device("cpu"))
+    objective = training.OBJECTIVES[info.task](recipe, info)
+    step = training.Step(fast, objective, recipe, 10_000)
+
+    def ours() -> int:
+        fast.train()
+        rng = np.random.default_rng(0)
+        for _, rows in zip(range(STEPS), training.batches(len(examples), recipe.batch_size, rng)):
+            step(*training.draw(examples, rows, recipe, objective, rng))
+        return STEPS * recipe.batch_size
+
+    usual = train.describe(profile, name, info, 0).build()[1]  # type: ignore[index]
+    optimizer = torch.optim.SGD(usual.parameters(), recipe.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    transform = v2.Compose(
+        [
+            v2.RandomCrop(info.size, padding=recipe.augment.crop, padding_mode="reflect"),
+            v2.RandomHorizontalFlip(),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(info.mean, info.std),
+        ]
+    )
+    pictures = Pictures(split, transform)
+
+    def theirs(workers: int) -> int:
+        usual.train()
+        loader = DataLoader(pictures, recipe.batch_size, shuffle=True, drop_last=True, num_workers=workers)
+        for _, (inputs, labels) in zip(range(STEPS), loader):
+            loss = torch.nn.functional.cross_entropy(usual(inputs), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return STEPS * recipe.batch_size
+
+    return [
+        compare(
+            f"training_cnn_{'one_process' if workers == 0 else f'{workers}_workers'}",
+            ours,
+            lambda: theirs(workers),  # noqa: B023: called within the iteration
+            unit="images",
+            description=f"training of {profile.name}'s cnn: our loop against DataLoader({workers} workers), PIL transforms, fp32",
+            floor=2.0,
+            dataset=info.dataset,
+        )
+        for workers in (0, 2)
+    ]

@@ -1,0 +1,42 @@
+"""Serve the flows to a Prefect server: `rebuild` every night, `train` and `evaluate` on demand. `flows.serve` starts it."""
+
+from typing import Annotated
+
+import typer
+from prefect import serve
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+
+from flows.evaluate import evaluate
+from flows.rebuild import rebuild
+from flows.train import train
+from tasks.errors import Error
+
+
+def main(
+    profile: Annotated[str, typer.Option(help="the profile that is rebuilt, seen from the project's folder")] = ".",
+    cron: Annotated[str, typer.Option(help="when it is rebuilt")] = "0 3 * * *",
+    every: Annotated[float | None, typer.Option(help="seconds between rebuilds, in place of --cron")] = None,
+) -> None:
+    """Serve the flows until Ctrl-C; schedules pause when it ends, so that no missed runs pile up."""
+    module, parameters = EntrypointType.MODULE_PATH, {"profile": profile}
+    try:
+        nightly = RunnerDeployment.from_flow(
+            rebuild,
+            "rebuild",
+            parameters=parameters,
+            cron=None if every else cron,
+            interval=every,
+            # DVC holds a lock: a rebuild waits for the one before it.
+            concurrency_limit=1,
+            entrypoint_type=module,
+        )
+    except ValueError as error:
+        raise Error(f"--cron {cron!r}: {error}") from None
+    on_demand = [RunnerDeployment.from_flow(f, f.name, parameters=parameters, entrypoint_type=module) for f in (train, evaluate)]
+    serve(nightly, *on_demand, print_starting_message=False)
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)

@@ -1,0 +1,157 @@
+"""The Prefect server with our deployments, and MLflow, on this machine alone: `make ui`. `python -m flows.serve --help`"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from flows import ROOT
+from tasks import config, processes, tracking
+from tasks.errors import Error
+
+HOST = "127.0.0.1"
+PATIENCE = 120.0  # seconds; a first start makes the databases
+
+
+class Service:
+    """A program that runs as long as the block, healthy from its start; its output goes to `log`."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: dict[str, str], health: str | None = None
+    ) -> None:
+        self.name, self.command, self.log = name, command, log
+        self.environment, self.health = environment, health
+
+    def __enter__(self) -> "Service":
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w", encoding="utf-8") as log:
+            # A session of its own: Ctrl-C reaches us alone, and we end the services in order.
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self.command],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        try:
+            end = time.monotonic() + PATIENCE
+            while self.health and not _healthy(self.health):
+                self.check()
+                if time.monotonic() > end:
+                    raise self._error(f"does not answer after {PATIENCE:.0f} s")
+                time.sleep(0.2)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        processes.stop(self.process)
+
+    def check(self) -> None:
+        """Raises Error with the log's end where the program has ended."""
+        if self.process.poll() is not None:
+            raise self._error("ended")
+
+    def _error(self, what: str) -> Error:
+        last = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+        return Error(f"{self.name} {what}; {self.log} ends with:\n" + "\n".join(last))
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def check_free(port: int, option: str) -> None:
+    """Raises Error where another program listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            reason = f"port {port} cannot be used ({error.strerror})"
+            raise Error(f"{reason}; stop what uses it, or choose another with {option}") from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal end the block."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main(
+    prefect_port: Annotated[int, typer.Option(help="of Prefect's page and API", min=1, max=65535)] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="of MLflow's page and API", min=1, max=65535)] = 5000,
+    profile: Annotated[str, typer.Option(help="the profile that is rebuilt, seen from the project's folder")] = ".",
+    cron: Annotated[str, typer.Option(help="when it is rebuilt")] = "0 3 * * *",
+    every: Annotated[float | None, typer.Option(help="seconds between rebuilds, in place of --cron")] = None,
+) -> None:
+    """Start Prefect, MLflow and the flows' deployments on this machine, print their addresses, and stop them all on Ctrl-C.
+
+    PREFECT_API_URL and MLFLOW_TRACKING_URI name servers that run already: those are used, and none of ours is started.
+    """
+    root = config.load(ROOT / profile).root
+    logs, environment = root / "runs" / "ui", dict(os.environ)
+    store = tracking.uri(root)
+    prefect, mlflow = os.environ.get("PREFECT_API_URL"), store if store.startswith("http") else None
+    if not prefect:
+        check_free(prefect_port, "--prefect-port")
+    if not mlflow:
+        check_free(mlflow_port, "--mlflow-port")
+
+    with interruptible(), ExitStack() as running:
+        services = []
+
+        def start(name: str, command: list[str], health: str | None = None) -> None:
+            print(f"starting {name} ...", flush=True)
+            services.append(running.enter_context(Service(name, command, logs / f"{name}.log", environment, health)))
+
+        if not prefect:
+            prefect = environment["PREFECT_API_URL"] = f"http://{HOST}:{prefect_port}/api"
+            start("prefect", ["prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)], f"{prefect}/health")
+        if not mlflow:
+            mlflow = f"http://{HOST}:{mlflow_port}"
+            tracking.connect(root)
+            command = ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
+            command += ["--backend-store-uri", store, "--artifacts-destination", str(tracking.artifacts(root))]
+            start("mlflow", command, f"{mlflow}/health")
+        start(
+            "deployments",
+            ["flows.deployments", f"--profile={profile}", f"--cron={cron}", *([f"--every={every}"] if every else [])],
+        )
+        print(f"Prefect  {prefect.removesuffix('/api')}\nMLflow   {mlflow}\nlogs     {logs}\nCtrl-C stops them all.", flush=True)
+        while True:
+            for service in services:
+                service.check()
+            time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)

@@ -1,0 +1,168 @@
+"""Evaluate an experiment on its test split: `python -m tasks.evaluate EXPERIMENT`. The only step that opens test."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.progress import track
+from scipy.special import softmax
+
+from tasks import config, data, figures, metrics, provenance, tracking, training, weights
+from tasks.config import Profile
+from tasks.data import Data, Info
+from tasks.errors import Error
+from tasks.files import atomic_folder, write_json
+
+# What stands in a result as the training wrote it.
+KEPT = ("epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "git_commit", "versions")
+# The metric whose curve is drawn, and by which pictures are chosen.
+MAIN = {"classify": "accuracy", "translate": "psnr"}
+# The pictures that are shown stand here in the order of their PSNR: chosen by rule, not by eye.
+SHOWN = {"best": 1.0, "upper quartile": 0.75, "median": 0.5, "lower quartile": 0.25, "worst": 0.0}
+
+
+def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path | None = None) -> dict[str, Any]:
+    """Measure every seed of an experiment on test; write metrics.json, plots/ and the predictions, and return the metrics.
+
+    `trained`: the folder that `tasks.train` wrote, results/<name> by default. `out`: where to write instead of the stage's
+    results/<name> and data/evaluated/<name> (whose files go to `out`/evaluated). Tables, figures and predictions are the first
+    seed's; `metrics` is the mean over seeds.
+
+    Raises Error for an unknown experiment, for data or weights that are not there, for weights that were trained on other data,
+    and for a training that diverged.
+    """
+    experiment = profile.experiment(name)
+    folder = profile.processed(experiment.data)
+    info = data.info(folder)
+    trained = trained or profile.results(name)
+    training_record = _training(trained)
+    device = provenance.device(profile.params.device)
+    files = {seed: trained / "weights" / f"seed-{seed}.safetensors" for seed in training_record["seeds"]}
+    networks = {seed: weights.load(file, device) for seed, file in files.items()}
+    for seed, (_, configuration) in networks.items():
+        if configuration.data_hash != info.hash:
+            raise Error(f"{files[seed]}: trained on another version of {experiment.data}; train again: dvc repro train@{name}")
+
+    test = Data(folder, "test")
+    flip = info.task == "classify" and experiment.train.augment.flip
+    console = Console(stderr=True)
+    results: dict[int, dict[str, float]] = {}
+    first: np.ndarray | None = None
+    for seed, (network, _) in track(networks.items(), f"{name}: test", console=console, disable=not console.is_terminal):
+        outputs = training.predict(network, test.images, device, precision=experiment.train.precision)
+        if info.task == "classify":
+            results[seed] = metrics.classify(outputs, test.labels)
+            if flip:
+                mirrored = training.predict(network, test.images[:, :, ::-1].copy(), device, precision=experiment.train.precision)
+                results[seed]["accuracy_flip"] = metrics.classify((outputs + mirrored) / 2, test.labels)["accuracy"]
+        else:
+            if not np.isfinite(outputs).all():
+                raise Error(
+                    f"{files[seed]}: its outputs are not finite: the training diverged; lower its learning rate, or set `clip`"
+                )
+            outputs = training.to_bytes(outputs)
+            results[seed] = metrics.translate(outputs, test.targets)
+        first = outputs if first is None else first
+    assert first is not None
+
+    result = {
+        "experiment": name,
+        "system": experiment.system,
+        "task": info.task,
+        "dataset": info.dataset,
+        **{f"n_{split}": info.counts[split] for split in data.SPLITS},
+        "data_origin": info.origin,
+        **summary(results),
+        "val_metrics": training_record["val_metrics"],
+        "published": [published.model_dump() for published in experiment.published],
+        **{key: training_record[key] for key in KEPT},
+    }
+    out = out or profile.results(name)
+    evaluated = profile.evaluated(name) if out == profile.results(name) else out / "evaluated"
+    with atomic_folder(out / "plots") as plots, atomic_folder(evaluated) as predictions:
+        history = pd.read_csv(trained / "history.csv")
+        figures.save(figures.curves(history, MAIN[info.task]), plots / "curves.png")
+        (_classes if info.task == "classify" else _pictures)(test, info, first, plots, predictions)
+        write_json(predictions / "metrics.json", result)
+        write_json(predictions / "dataset.json", info.model_dump(mode="json"))
+    write_json(out / "metrics.json", result)
+    _track(profile, name, training_record.get("mlflow_runs", {}), results, out / "plots")
+    return result
+
+
+def summary(results: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+    """`metrics`, the mean over seeds; where there are several also `metrics_std`, of the sample, and `metrics_by_seed`."""
+    table = pd.DataFrame([*results.values()])
+    values: dict[str, Any] = {"metrics": table.mean().to_dict()}
+    if len(table) > 1:
+        values["metrics_std"] = table.std(ddof=1).to_dict()
+        values["metrics_by_seed"] = {str(seed): dict(scores) for seed, scores in results.items()}
+    return values
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """training.json. Raises Error where nothing was trained."""
+    path = folder / "training.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise Error(f"{path}: no such file; train the experiment first: dvc repro, or python -m tasks.train EXPERIMENT") from None
+    return record
+
+
+def _classes(test: Data, info: Info, logits: np.ndarray, plots: Path, predictions: Path) -> None:
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    predicted, labels = probabilities.argmax(1), test.labels
+    table = pd.DataFrame(probabilities.astype(np.float32), columns=[f"p_{index}" for index in range(probabilities.shape[1])])
+    table.insert(0, "label", labels)
+    table.insert(1, "predicted", predicted)
+    table.to_parquet(predictions / "predictions.parquet", index=False)
+    metrics.per_class(predicted, labels, info.classes).to_csv(
+        plots / "per_class.csv", index=False, float_format="%.4f", lineterminator="\n"
+    )
+    counts = metrics.confusion(predicted, labels, info.classes)
+    long = counts.reset_index().melt("actual", value_name="count")
+    long.to_csv(plots / "confusion.csv", index=False, lineterminator="\n")
+    figures.save(figures.confusion(counts), plots / "confusion.png")
+    figures.save(figures.confused(test.images, labels, probabilities, info.classes), plots / "confused.png", dpi=110)
+
+
+def _pictures(test: Data, info: Info, outputs: np.ndarray, plots: Path, predictions: Path) -> None:
+    np.save(predictions / "outputs.npy", outputs)
+    table = metrics.per_image(outputs, test.targets)
+    table.to_csv(plots / "per_image.csv", index_label="image", float_format="%.4f", lineterminator="\n")
+    order = np.argsort(table["psnr"].to_numpy(), kind="stable")
+    shown = [order[round(share * (len(order) - 1))] for share in SHOWN.values()]
+    titles = [f"{words}\n{table['psnr'][index]:.1f} dB" for words, index in zip(SHOWN, shown)]
+    figures.save(figures.strip(test.images[shown], test.targets[shown], outputs[shown], titles), plots / "strip.png", dpi=100)
+
+
+def _track(
+    profile: Profile, name: str, runs: Mapping[str, str | None], results: Mapping[int, Mapping[str, float]], plots: Path
+) -> None:
+    """Add the numbers of test, and the figures, to the runs of the training."""
+    for seed, scores in results.items():
+        if run_id := runs.get(str(seed)):
+            with tracking.run(profile, name, f"{name}-seed-{seed}", {}, {}, run_id) as run:
+                run.log_metrics({f"test_{metric}": value for metric, value in scores.items()})
+                if seed == next(iter(results)):
+                    run.log_artifact(plots, "plots")
+
+
+def main(experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml, trained before")]) -> None:
+    """Measure a trained experiment on the test images of its data; write results/EXPERIMENT/metrics.json and plots/."""
+    result = evaluate(config.load(), experiment)
+    numbers = ", ".join(f"{name} {value:.4f}" for name, value in result["metrics"].items())
+    print(f"evaluated {experiment} on {result['n_test']} test images: {numbers}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)

