@@ -94,7 +94,9 @@ def interruptible() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
+    # Ctrl-C too: a shell starts what it puts into the background with SIGINT ignored.
+    numbers = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     except KeyboardInterrupt:
@@ -116,7 +118,8 @@ def main(
     PREFECT_API_URL and MLFLOW_TRACKING_URI name servers that run already: those are used, and none of ours is started.
     """
     root = config.load(ROOT / profile).root
-    logs, environment = root / "runs" / "ui", dict(os.environ)
+    # MLflow's own jobs, which we have none of, are eight processes.
+    logs, environment = root / "runs" / "ui", os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     store = tracking.uri(root)
     prefect, mlflow = os.environ.get("PREFECT_API_URL"), store if store.startswith("http") else None
     if not prefect:

@@ -314,6 +314,8 @@ def _mirror(fetcher: "_Fetcher", root: str, name: str, source: Dataset, state: P
         if not path.is_file():
             raise Error(f"{path}: no such file; make it there: find * -type f -exec sha256sum {{}} + > SHA256SUMS")
     text = path.read_bytes()
+    if _is_url(root):
+        path.unlink()
     sums: dict[str, str] = {}
     for line in text.decode(errors="replace").splitlines():
         match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)", line)
@@ -417,9 +419,9 @@ class _Fetcher:
             else:
                 self._copy(Path(place), want, part, tick)
             got, problem = _check(part, want)
+            _note(part).unlink(missing_ok=True)
             if not problem:
                 os.replace(part, target)
-                _note(part).unlink(missing_ok=True)
                 return replace(got, path=target)
             if not continued:
                 break

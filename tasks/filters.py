@@ -1,7 +1,7 @@
 """The filters that the image-to-image networks learn, and how they are scaled to bytes.
 
-Grey with the standard luma weights (0.299, 0.587, 0.114 on RGB), a Gaussian blur of sigma 1.3 (cut off at four sigma, as in scipy),
-then the magnitude of the 3x3 Sobel gradients, or of a random 3x3 filter's response. All of it in float32; only the end is rounded.
+Grey with the standard luma weights (0.299, 0.587, 0.114 on RGB), a Gaussian blur of sigma 1.3 (cut off at four sigma, as in
+scipy), then the magnitude of the 3x3 Sobel gradients, or of a random 3x3 filter's response. All in float32, rounded at the end.
 Borders reflect with the edge pixel repeated (b a | a b c): `mode="reflect"` in scipy, `BORDER_REFLECT` in OpenCV.
 """
 
@@ -16,8 +16,8 @@ from tasks.config import Target
 
 SIGMA = 1.3
 RADIUS = int(4 * SIGMA + 0.5)
-# Grey levels of the target for each grey level of |Sobel| (weights 1 2 1, not normalised). A blurred step from black to white has about
-# 570 of them: only steps of more than 90 % of the range are clipped, some 0.004 % of the pixels of photographs at 64 px.
+# Grey levels of the target for each of |Sobel| (weights 1 2 1, not normalised). A blurred step from black to white has about 570
+# of them: only steps of more than 90 % of the range are clipped, some 0.004 % of the pixels of photographs at 64 px.
 SOBEL_GAIN = 0.5
 # Per-image scale: a range of |Sobel| below this is rounding noise of a flat image, which stays black.
 FLAT = 0.5
@@ -49,19 +49,18 @@ def _parallel(blocks: list[np.ndarray], spec: Target) -> Iterable[np.ndarray]:
 
 
 def random_kernel(seed: int) -> np.ndarray:
-    """A 3x3 filter, float32: weights uniform in -1 to 1, shifted so that their sum is 1 and the picture keeps its brightness."""
-    weights = np.random.default_rng(seed).uniform(-1, 1, (3, 3))
+    """A 3x3 filter, float32: weights uniform in -3 to 3, shifted so that their sum is 1 and the picture keeps its brightness."""
+    weights = np.random.default_rng(seed).uniform(-3, 3, (3, 3))
     return (weights + (1 - weights.sum()) / 9).astype(np.float32)
 
 
 def _filter(images_NHWC: np.ndarray, spec: Target) -> np.ndarray:
     """uint8 (N, H, W, C) to uint8 (N, H, W)."""
     n, height, width, channels = images_NHWC.shape
-    grey = images_NHWC.reshape(n * height, width, channels).astype(np.float32)
-    if channels == 3:
-        grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY)
-    # One tall image, each with rows of its own reflection around it, so that every step is one call for the whole block. Filters of
-    # a reflected image with symmetric weights are the reflection of what they give: the blur needs no border between the steps.
+    rows = images_NHWC.reshape(n * height, width, channels).astype(np.float32)
+    grey: np.ndarray = cv2.cvtColor(rows, cv2.COLOR_RGB2GRAY) if channels == 3 else rows
+    # One tall image, each with rows of its own reflection around it: every step is one call for the whole block. A reflected image,
+    # blurred with symmetric weights, is the reflection of the blurred image: the second filter needs no border of its own.
     border = RADIUS + 1
     tall = np.pad(grey.reshape(n, height, width), ((0, 0), (border, border), (0, 0)), mode="symmetric").reshape(-1, width)
     x = np.arange(-RADIUS, RADIUS + 1)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 # What may be opened: no format that runs another program or a script.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 89_478_485  # Pillow's own limit, above which it suspects a decompression bomb
 PADDING = 114  # the grey that detectors are used to
 
@@ -19,9 +19,9 @@ class Undecodable(Exception):
 def decode(content: bytes, at_least: int | None = None, fit: bool = False, annotated: tuple[int, int] | None = None) -> "Decoded":
     """Decode to uint8 (H, W, 3), RGB, the way up that a viewer shows it. Raises Undecodable.
 
-    A JPEG is decoded at an eighth, a quarter or half of its scale where that leaves its short side (`fit`: its long side) at least
-    `at_least` pixels: the transform is cut off instead of computed and averaged away. Sixteen bits a channel keep the upper eight, what is
-    transparent becomes white. An image whose annotated (width, height) is the one as stored is not turned by its EXIF orientation.
+    A JPEG is decoded at an eighth, a quarter or half of its scale where that leaves its short side (`fit`: its long side) at
+    least `at_least` pixels: the transform is cut off instead of computed and averaged away. Sixteen bits a channel keep the upper
+    eight; what is transparent becomes white. An image whose annotated (width, height) is as stored is not turned by EXIF.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:

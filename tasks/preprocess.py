@@ -14,10 +14,10 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 def prepare(profile: Profile, name: str) -> Info:
     """Prepare the block `name` of `preprocess`, and return what dataset.json says.
 
-    Raises Error for an unknown name, raw data that are missing or damaged, a block that does not fit the data set, and when more than
-    `max_bad_share` of the images cannot be used. The folder appears whole or not at all.
+    Raises Error for an unknown name, raw data that are missing or damaged, a block that does not fit the data set, and when more
+    than `max_bad_share` of the images cannot be used. The folder appears whole or not at all.
     """
     blocks = profile.params.preprocess
     if name not in blocks:
@@ -55,8 +55,8 @@ def write(folder: Path, block: Prepare, to: Path) -> Info:
     origin = _origin(folder)
     raw = readers.read(folder, block)
     splits = assign(raw, block)
-    with atomic_folder(to) as building:
-        arrays = {split: _Split(building / split, block, raw.classes) for split in SPLITS}
+    with atomic_folder(to) as building, ExitStack() as files:
+        arrays = {split: _Split(building / split, block, files) for split in SPLITS}
         for split, done in _work(raw, splits, block):
             raw.problems.extend(done.problems)
             arrays[split].add(done)
@@ -65,8 +65,8 @@ def write(folder: Path, block: Prepare, to: Path) -> Info:
         if channels is None or len(bad) > block.max_bad_share * len(splits):
             named = "; ".join(f"{p.file}: {p.reason}" for p in raw.problems if _loses(p, block))[:500]
             raise Error(
-                f"preprocess.{to.name}: {len(bad)} of {len(splits)} images of {block.dataset} cannot be used, more than max_bad_share "
-                f"{block.max_bad_share} allows; the first: {named}. Download {block.dataset} again, or allow more"
+                f"preprocess.{to.name}: {len(bad)} of {len(splits)} images of {block.dataset} cannot be used, more than "
+                f"max_bad_share {block.max_bad_share} allows; the first: {named}. Download {block.dataset} again, or allow more"
             )
         size = block.size or next(a.shape[0] for a in arrays.values() if a.shape)
         digest = hashlib.sha256()
@@ -76,10 +76,9 @@ def write(folder: Path, block: Prepare, to: Path) -> Info:
         pd.DataFrame(listed, columns=["file", "kind", "reason"]).to_csv(
             building / "skipped.csv", index=False, lineterminator="\n"
         )
-        levels = arrays["train"].levels
-        if not levels.any():
-            levels = sum(a.levels for a in arrays.values())
-        mean, std = _moments(levels[:channels])
+        # A set that is for testing only is measured on what it has.
+        measured = [arrays["train"]] if arrays["train"].count else list(arrays.values())
+        mean, std = _moments(np.sum([a.levels for a in measured], axis=0)[:channels])
         info = Info(
             name=to.name,
             dataset=block.dataset,
@@ -101,7 +100,9 @@ def write(folder: Path, block: Prepare, to: Path) -> Info:
 
 
 def assign(raw: Raw, block: Prepare) -> dict[str, Split]:
-    """Each image's split: the publisher's, with validation (and test, where there is none) held out of train, the same share of each class.
+    """Each image's split: the publisher's, with validation and, where there is none, test held out of train.
+
+    The same share of each class is held out.
 
     Raises Error when the block asks for a split that is published, or does not ask for one that is not.
     """
@@ -154,6 +155,7 @@ class _Done:
 
     images: np.ndarray | None = None  # uint8 (N, H, W, C)
     targets: np.ndarray | None = None  # uint8 (N, H, W, 1)
+    levels: np.ndarray | None = None  # (C, 256): how often each value occurs
     rows: list[tuple[str, int, int, int | None]] = field(default_factory=list)
     boxes: list[tuple[int, int, float, float, float, float, bool]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -229,6 +231,8 @@ def _chunk(jobs: list[Job], block: Prepare, classes: tuple[str, ...]) -> _Done:
         if len({p.shape for p in pictures}) > 1:
             raise Error(f"preprocess: the images of {block.dataset} differ in size; give the key `size`")
         done.images = np.stack(pictures)
+        tall = done.images.reshape(-1, *done.images.shape[2:])
+        done.levels = np.stack([cv2.calcHist([tall], [c], None, [256], [0, 256])[:, 0] for c in range(tall.shape[-1])])
         if isinstance(block, PrepareTranslate):
             done.targets = filters.target(done.images, block.target)
     return done
@@ -296,7 +300,7 @@ class _Array:
     """An `.npy` file of uint8 that grows along its first axis, so that nothing but the block at hand is in memory."""
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self.file: BinaryIO = path.open("w+b")
+        self.file = path.open("w+b")
         self.shape, self.count = shape, 0
         self._header()
 
@@ -323,9 +327,9 @@ class _Array:
 class _Split:
     """One split's folder being written."""
 
-    def __init__(self, folder: Path, block: Prepare, classes: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, block: Prepare, files: ExitStack) -> None:
         folder.mkdir()
-        self.folder, self.block = folder, block
+        self.folder, self.block, self.files = folder, block, files
         self.shape: tuple[int, ...] = ()
         self.levels = np.zeros((3, 256))
         self.rows: list[tuple[Any, ...]] = []
@@ -348,15 +352,15 @@ class _Split:
         for array, part in zip(self.arrays, (done.images, done.targets)):
             if part is not None:
                 array.append(part)
-        for c in range(self.shape[-1]):
-            flat = done.images.reshape(-1, *self.shape[1:])
-            self.levels[c] += cv2.calcHist([flat], [c], None, [256], [0, 256])[:, 0]
+        self.levels[: self.shape[-1]] += done.levels
 
     def _open(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self.arrays = [_Array(self.folder / "images.npy", shape)]
         if isinstance(self.block, PrepareTranslate):
             self.arrays.append(_Array(self.folder / "targets.npy", (*shape[:2], 1)))
+        for array in self.arrays:
+            self.files.callback(array.file.close)
 
     def close(self, shape: tuple[int, ...]) -> bytes:
         """Write what is left, an empty split too, and give a hash over all of it."""
@@ -430,8 +434,8 @@ def _progress(name: str, total: int) -> Iterator[Any]:
 def main(name: Annotated[str, typer.Argument(help="A key of `preprocess` in params.yaml.")]) -> None:
     """Prepare a data set: fixed-size uint8 arrays with a fixed split, in data/processed/NAME.
 
-    Reads data/raw/<dataset> (made by `python -m tasks.download`) and the block NAME of params.yaml in the current folder. What cannot be used
-    is listed in data/processed/NAME/skipped.csv; more of it than `max_bad_share` is an error.
+    Reads data/raw/<dataset> (made by `python -m tasks.download`) and the block NAME of params.yaml in the current folder. What
+    cannot be used is listed in data/processed/NAME/skipped.csv; more of it than `max_bad_share` is an error.
     """
     info = prepare(config.load("."), name)
     counts = ", ".join(f"{count:,} {split}" for split, count in info.counts.items())

@@ -120,28 +120,50 @@ def _arrays(splits: dict[Split, tuple[np.ndarray, np.ndarray, str]], classes: tu
 
 
 def fer2013(folder: Path, _: Prepare) -> Raw:
-    """48x48 grey faces, 7 emotions: Training, PublicTest (validation) and PrivateTest (test). A row that is no face is a problem."""
+    """48x48 grey faces, 7 emotions: Training, PublicTest (validation) and PrivateTest (test). A damaged row is a problem."""
     path = folder / "fer2013.csv.gz"
     splits: dict[str, Split] = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
     items: dict[str, Item] = {}
     pixels: dict[str, np.ndarray] = {}
     problems: list[Problem] = []
-    try:
-        table = pd.read_csv(path, dtype={"emotion": str, "pixels": str, "Usage": str}, keep_default_na=False)
-        rows = zip(table["emotion"], table["pixels"], table["Usage"], strict=True)
-    except (OSError, EOFError, zlib.error, ValueError, KeyError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise _damaged(path, error) from None
-    for i, (emotion, text, usage) in enumerate(rows):
+    for i, (emotion, text, usage) in enumerate(_rows(path, ["emotion", "pixels", "Usage"])):
         name = f"row-{i}"
         try:
             items[name] = Item(splits[usage], range(len(EMOTIONS)).index(int(emotion)))
-            pixels[name] = np.array(text.split(), np.uint8).reshape(48, 48)
+            pixels[name] = _numbers(text).reshape(48, 48)
         except (KeyError, ValueError, OverflowError) as error:
             problems.append(Problem(name, "image", f"not a row of emotion 0-6, 48x48 bytes and usage: {error}"))
             items.setdefault(name, Item("train", 0))
     return Raw(items, lambda: iter(pixels.items()), EMOTIONS, problems)
+
+
+def _rows(path: Path, columns: list[str]) -> Iterator[tuple[str, ...]]:
+    """The rows of a CSV file as text, a part at a time. Raises Error for a file that cannot be read."""
+    try:
+        for part in pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, chunksize=1000):
+            yield from zip(*(part[column] for column in columns), strict=True)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _numbers(text: str) -> np.ndarray:
+    """uint8 values from decimal text, separated by single spaces. Raises ValueError for anything else."""
+    characters = np.frombuffer(text.encode(), np.uint8)
+    spaces = np.flatnonzero(characters == ord(" "))
+    ends = np.append(spaces, len(characters))
+    lengths = np.diff(ends, prepend=-1) - 1
+    digits = characters - ord("0")
+    digits[spaces] = 0
+    if lengths.min() < 1 or lengths.max() > 3 or digits.max() > 9:
+        raise ValueError("not decimal bytes")
+    values = digits[ends - 1].astype(np.int64)
+    for place, weight in ((2, 10), (3, 100)):
+        values += weight * np.where(lengths >= place, digits[ends - place], 0)
+    if values.max() > 255:
+        raise ValueError(f"{values.max()} is no byte")
+    return values.astype(np.uint8)
 
 
 def pets(folder: Path, _: Prepare) -> Raw:
@@ -249,7 +271,7 @@ def wider_face(folder: Path, _: Prepare) -> Raw:
 
 
 def coco_mini(folder: Path, _: Prepare) -> Raw:
-    """The images of COCO that were downloaded: the sample of train2017 is train, val2017 is test. Groups (`iscrowd`) are `difficult`."""
+    """The images of COCO that were downloaded: train2017's sample is train, val2017 is test. Groups (`iscrowd`) are `difficult`."""
     origin = json.loads((folder / "origin.json").read_bytes())
     downloaded = {file["file"] for file in origin["files"]}
     annotations: dict[Split, tuple[str, Any]] = {

@@ -43,7 +43,7 @@ class Item:
 
 @dataclass
 class Raw:
-    """A raw data set. `images` yields each item's image once, in any order that is always the same; `problems` may grow meanwhile."""
+    """A raw data set. `images` yields each item's image, in any order that is always the same; `problems` may grow meanwhile."""
 
     items: dict[str, Item]
     images: Callable[[], Iterator[tuple[str, Image]]]

@@ -5,6 +5,7 @@ Each photograph is divided into cells, and each cell belongs to one split, so th
 
 import gzip
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,10 @@ PATCHES_TRAIN = 5000
 PATCHES_TEST = 1000
 PATCH_SHARES = (0.6, 0.15, 0.25)
 SCENES = 1650
+# Cells taken of one photograph at most, so that no large one outweighs the others.
+CELLS = 16
+# Standard deviation in grey levels below which a piece of a photograph counts as empty.
+FLAT = 4.0
 # Of the photographs and scenes; used where the block of `preprocess` says nothing.
 TEST_SHARE = 0.2
 
@@ -31,7 +36,7 @@ TEST_SHARE = 0.2
 def patches(folder: Path, block: Prepare) -> Raw:
     """32x32 patches at the photographs' own scale, the same number of each photograph; the class is the photograph.
 
-    `validation` and `test` of the block count patches (by default 1,000 each); 5,000 are for training. Raises Error for other tasks.
+    `validation` and `test` of the block count patches (1,000 each by default); 5,000 are for training. Error for other tasks.
     """
     if not isinstance(block, PrepareClassify):
         raise Error("preprocess: the data set patches is for task: classify; for image to image there is photos")
@@ -41,7 +46,7 @@ def patches(folder: Path, block: Prepare) -> Raw:
     items: dict[str, Item] = {}
     pixels: dict[str, np.ndarray] = {}
     for label, (name, photograph) in enumerate(photographs.items()):
-        cells = _cells(photograph, PATCH_CELL)
+        cells = [cell for cell in _cells(photograph, PATCH_CELL) if _textured(photograph, cell)]
         for split, count, own in zip(SPLITS, counts, _shared(cells, PATCH_SHARES, random)):
             places = [(x, y) for x1, y1, x2, y2 in own for x in range(x1, x2 - PATCH + 1) for y in range(y1, y2 - PATCH + 1)]
             # The first photographs take what does not divide evenly.
@@ -118,7 +123,15 @@ def _cells(photograph: np.ndarray, side: int) -> list[Cell]:
     height, width = photograph.shape[:2]
     xs = np.linspace(0, width, max(1, width // side) + 1).astype(int).tolist()
     ys = np.linspace(0, height, max(1, height // side) + 1).astype(int).tolist()
-    return [(x1, y1, x2, y2) for y1, y2 in zip(ys, ys[1:]) for x1, x2 in zip(xs, xs[1:])]
+    return [(x1, y1, x2, y2) for y1, y2 in pairwise(ys) for x1, x2 in pairwise(xs)]
+
+
+def _textured(photograph: np.ndarray, cell: Cell) -> bool:
+    """Whether there is something to see in every quarter of the cell: an empty one teaches nothing, and scores perfectly."""
+    x1, y1, x2, y2 = cell
+    x, y = (x1 + x2) // 2, (y1 + y2) // 2
+    quarters = (photograph[a:b, c:d] for a, b in ((y1, y), (y, y2)) for c, d in ((x1, x), (x, x2)))
+    return all(quarter.std(axis=(0, 1)).mean() >= FLAT for quarter in quarters)
 
 
 def _counts(total: int, shares: tuple[float, ...]) -> list[int]:
@@ -148,7 +161,13 @@ def _split_cells(folder: Path, side: int, block: Prepare) -> dict[Split, dict[st
     validation, test = _shares(block)
     random = np.random.default_rng(block.seed)
     photographs = _photographs(folder)
-    cells = [(name, cell) for name, photograph in photographs.items() for cell in _cells(photograph, side)]
+    cells = []
+    for name, photograph in photographs.items():
+        textured = [cell for cell in _cells(photograph, side) if _textured(photograph, cell)]
+        kept = random.permutation(len(textured))[:CELLS]
+        cells.extend((name, textured[i]) for i in sorted(kept))
+    if len(cells) < 3:
+        raise Error(f"preprocess: {folder} has {len(cells)} pieces of {side} pixels with something to see; ask for a smaller size")
     order = random.permutation(len(cells))
     parts = np.split(order, np.cumsum(_counts(len(cells), (1 - validation - test, validation, test)))[:-1])
     return {
@@ -171,7 +190,7 @@ def _crop(cell: np.ndarray, size: int, random: np.random.Generator) -> np.ndarra
 
 
 def _place(scene: np.ndarray, digit: np.ndarray, label: str, boxes: list[Box], random: np.random.Generator) -> None:
-    """Paint a digit (uint8 (28, 28), ink bright) onto the scene, clear of other boxes, and add its box; without room it is left out."""
+    """Paint a digit (uint8 (28, 28), ink bright) onto the scene, clear of other boxes, and add its box; without room, do nothing."""
     size = len(scene)
     height = size * random.uniform(0.18, 0.42)
     turn = cv2.getRotationMatrix2D((14, 14), random.uniform(-15, 15), height / 20)
@@ -191,9 +210,9 @@ def _place(scene: np.ndarray, digit: np.ndarray, label: str, boxes: list[Box], r
             break
     else:
         return
-    under = scene[y : y + h, x : x + w].astype(np.float32)
+    under = scene[y : y + h, x : x + w].astype(np.float64)
     # Bright on dark and dark on bright, with a tint: a digit is always visible, and never known by its colour.
     colour = random.uniform(170, 255, 3) if under.mean() < 115 else random.uniform(0, 80, 3)
-    alpha = ink[..., None].astype(np.float32) / 255
+    alpha = ink[..., None] / 255
     scene[y : y + h, x : x + w] = np.rint(under + alpha * (colour - under)).astype(np.uint8)
     boxes.append(Box(label, x, y, x + w, y + h))

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 import models
-from tasks import config, data, provenance, tracking, training, weights
+from tasks import augment, config, data, provenance, tracking, training, weights
 from tasks.config import Experiment, Profile
 from tasks.errors import Error
 from tasks.files import atomic_folder, sha256, write_json, write_text
@@ -40,7 +40,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
 
     folder = profile.processed(experiment.data)
     examples = {s: training.Examples.of(data.Data(folder, s), info.task, device) for s in ("train", "val")}
-    fingerprint = _fingerprint(profile, experiment, info)
+    fingerprint = _fingerprint(experiment, info)
     histories: dict[int, list[dict[str, float]]] = {}
     scores: dict[int, dict[str, float]] = {}
     runs: dict[str, str | None] = {}
@@ -146,9 +146,9 @@ def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
     return parameters
 
 
-def _fingerprint(profile: Profile, experiment: Experiment, info: data.Info) -> str:
+def _fingerprint(experiment: Experiment, info: data.Info) -> str:
     """What a checkpoint belongs to: parameters, data, and the code that the stage depends on."""
-    code = [profile.root / "models" / f"{experiment.network}.py", *(profile.root / "tasks" / f for f in ("training.py", "augment.py"))]
+    code = [Path(models.__path__[0]) / f"{experiment.network}.py", Path(training.__file__), Path(augment.__file__)]
     parts = {
         "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train"}),
         "data": info.hash,

@@ -89,9 +89,6 @@ def make_profile(tmp_path: Path) -> Callable[..., config.Profile]:
         }
         folder.mkdir(exist_ok=True)
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
-        for part in ("models", "tasks"):
-            if not (folder / part).exists():
-                (folder / part).symlink_to(ROOT / part)
         for name, task in (("tiny-classes", "classify"), ("tiny-pairs", "translate")):
             if not (folder / "data" / "processed" / name).exists():
                 write_prepared(folder / "data" / "processed" / name, task, {"train": 48, "val": 24, "test": 24})

@@ -1,0 +1,106 @@
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, LogFilter
+from prefect.client.schemas.sorting import ArtifactSort
+
+from flows import rebuild as module
+from flows.rebuild import rebuild
+from tasks import stages
+from tasks.errors import Error
+
+pytestmark = pytest.mark.usefixtures("prefect")
+MakeProject = Callable[..., Path]
+
+
+def task_runs(flow_run: UUID) -> list[Any]:
+    async def read() -> list[Any]:
+        async with get_client() as client:
+            return await client.read_task_runs(flow_run_filter=FlowRunFilter.model_validate({"id": {"any_": [flow_run]}}))
+
+    return sorted(asyncio.run(read()), key=lambda run: run.start_time)
+
+
+def states(flow_run: UUID) -> list[tuple[str, str]]:
+    return [(run.name, run.state.name) for run in task_runs(flow_run) if not run.name.startswith("publish")]
+
+
+def run(folder: Path) -> Any:
+    return rebuild(str(folder), return_state=True)
+
+
+def test_stages_come_from_dvc_in_order_and_unchanged_ones_are_skipped(make_project: MakeProject) -> None:
+    folder = make_project()
+    first = run(folder)
+    assert first.is_completed(), first
+    assert (folder / "results" / "table.csv").read_text() == "x,y\n1,3\n"
+    names = ["download@a", "second", "report"]
+    assert states(first.state_details.flow_run_id) == [(name, "Completed") for name in names]
+
+    (folder / "results" / "table.csv").unlink()
+    second = run(folder)
+    expected = [("download@a", "Unchanged"), ("second", "Unchanged"), ("report", "Completed")]
+    assert states(second.state_details.flow_run_id) == expected
+    assert (folder / "results" / "table.csv").exists()
+
+
+def test_a_run_shows_the_table_and_the_report(make_project: MakeProject) -> None:
+    folder = make_project()
+    flow_run = run(folder).state_details.flow_run_id
+
+    async def read() -> list[Any]:
+        async with get_client() as client:
+            return await client.read_artifacts(
+                flow_run_filter=FlowRunFilter.model_validate({"id": {"any_": [flow_run]}}), sort=ArtifactSort.KEY_ASC
+            )
+
+    report, table = asyncio.run(read())
+    assert (report.key, table.key) == ("report-sample", "table-sample")
+    assert (folder / "results" / "report.html").as_uri() in report.data
+    assert table.data == '[{"x": "1", "y": "3"}]'
+
+
+def test_a_stage_that_fails_fails_the_flow_with_its_name_and_its_last_lines(make_project: MakeProject) -> None:
+    command = "echo tried >> tries.txt; echo why it failed; exit 3"
+    folder = make_project(second={"cmd": command, "deps": ["data/a.csv"], "outs": ["results/second.csv"]})
+    state = run(folder)
+    assert state.is_failed()
+    assert "stage second failed" in state.message
+    assert "why it failed" in state.message
+    assert states(state.state_details.flow_run_id) == [("download@a", "Completed"), ("second", "Failed")]
+    assert (folder / "tries.txt").read_text() == "tried\n", "only downloads are tried again"
+
+
+def test_a_download_is_tried_again(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.download, "retry_delay_seconds", [0, 0])
+    command = "echo tried >> tries.txt; test $(wc -l < tries.txt) = 3 && printf 'x,y\\n1,2\\n' > data/a.csv"
+    folder = make_project(download={"foreach": ["a"], "do": {"cmd": command, "outs": ["data/a.csv"]}})
+    assert run(folder).is_completed()
+    assert (folder / "tries.txt").read_text() == "tried\n" * 3
+
+
+def test_what_a_stage_prints_is_in_its_log(make_project: MakeProject) -> None:
+    flow_run = run(make_project()).state_details.flow_run_id
+    second = next(r for r in task_runs(flow_run) if r.name == "second")
+
+    async def read() -> list[str]:
+        async with get_client() as client:
+            # Logs arrive in batches.
+            for _ in range(100):
+                logs = await client.read_logs(LogFilter.model_validate({"task_run_id": {"any_": [second.id]}}))
+                if any(log.message == "second stage" for log in logs):
+                    break
+                await asyncio.sleep(0.2)
+            return [log.message for log in logs]
+
+    assert "second stage" in asyncio.run(read())
+
+
+def test_a_folder_without_dvc_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Error, match=r"dvc\.yaml"):
+        stages.names(tmp_path)

@@ -1,0 +1,199 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from tasks import data, metrics, training, weights
+from tasks.errors import Error
+from tasks.evaluate import MAIN, evaluate, summary
+from tasks.files import write_json
+from tasks.train import describe
+
+KEYS = {
+    "experiment", "system", "task", "dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "published",
+    "parameters", "epochs", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "git_commit", "versions",
+}  # fmt: skip
+ROOT = Path(__file__).parents[2]
+
+
+def trained(profile, name, seeds=(0,), runs=None):
+    """What `tasks.train` leaves, with networks that are not trained."""
+    folder = profile.results(name)
+    info = data.info(profile.processed(profile.experiment(name).data))
+    for seed in seeds:
+        torch.manual_seed(seed)
+        configuration = describe(profile, name, info, seed)
+        weights.save(folder / "weights" / f"seed-{seed}.safetensors", configuration.build(), configuration)
+    main = MAIN[info.task]
+    rows = [
+        {"seed": seed, "epoch": e, "train_loss": 1 / e, "val_loss": 1.1 / e, f"val_{main}": 0.2 * e}
+        for seed in seeds
+        for e in (1, 2)
+    ]
+    pd.DataFrame(rows).to_csv(folder / "history.csv", index=False)
+    write_json(
+        folder / "training.json",
+        {
+            "experiment": name, "epochs": 2, "parameters": 10, "train_seconds": 1.5, "peak_memory_mb": 100.0, "device": "cpu", "threads": 2,
+            "seeds": list(seeds), "git_commit": "abc", "versions": {"torch": "2"}, "data_hash": info.hash,
+            "val_metrics": {"loss": 0.5, main: 0.4}, "mlflow_runs": runs or {},
+        },
+    )  # fmt: skip
+    return folder
+
+
+def test_classes(make_profile):
+    profile = make_profile()
+    folder = trained(profile, "classes")
+    result = evaluate(profile, "classes")
+    assert set(result) == KEYS
+    assert json.loads((folder / "metrics.json").read_text()) == result
+    assert (result["dataset"], result["data_origin"], result["task"]) == ("patches", "package", "classify")
+    assert (result["n_train"], result["n_val"], result["n_test"]) == (48, 24, 24)
+    assert result["val_metrics"] == {"loss": 0.5, "accuracy": 0.4}
+
+    test = data.Data(profile.processed("tiny-classes"), "test")
+    network, _ = weights.load(folder / "weights" / "seed-0.safetensors")
+    logits = training.predict(network, test.images)
+    assert result["metrics"] == pytest.approx(metrics.classify(logits, test.labels))
+    table = pd.read_parquet(profile.evaluated("classes") / "predictions.parquet")
+    assert list(table.columns) == ["label", "predicted", "p_0", "p_1", "p_2"]
+    assert (table["label"] == test.labels).all()
+    assert (table["predicted"] == logits.argmax(1)).all()
+    np.testing.assert_allclose(table.filter(like="p_").sum(axis=1), 1, rtol=1e-5)
+    confusion = pd.read_csv(folder / "plots" / "confusion.csv")
+    assert confusion["count"].sum() == 24
+    assert confusion.loc[confusion["actual"] == confusion["predicted"], "count"].sum() == round(
+        24 * result["metrics"]["accuracy"]
+    )
+    assert list(pd.read_csv(folder / "plots" / "per_class.csv")["class"]) == ["red", "green", "blue"]
+    assert {p.name for p in (folder / "plots").glob("*.png")} == {"curves.png", "confusion.png", "confused.png"}
+    assert (profile.evaluated("classes") / "metrics.json").read_bytes() == (folder / "metrics.json").read_bytes()
+
+
+def test_pictures(make_profile):
+    profile = make_profile()
+    folder = trained(profile, "pairs")
+    result = evaluate(profile, "pairs")
+    assert set(result["metrics"]) == {"psnr", "ssim", "l1"}
+    outputs = np.load(profile.evaluated("pairs") / "outputs.npy")
+    targets = data.Data(profile.processed("tiny-pairs"), "test").targets
+    assert result["metrics"] == metrics.translate(outputs, targets)
+    table = pd.read_csv(folder / "plots" / "per_image.csv")
+    assert table["psnr"].mean() == pytest.approx(result["metrics"]["psnr"], abs=1e-3)
+    assert {p.name for p in (folder / "plots").glob("*.png")} == {"curves.png", "strip.png"}
+
+
+def test_only_the_test_split_is_opened(make_profile):
+    profile = make_profile()
+    trained(profile, "classes")
+    for split in ("train", "val"):
+        for file in (profile.processed("tiny-classes") / split).iterdir():
+            file.unlink()
+    assert evaluate(profile, "classes")["n_test"] == 24
+
+
+def test_several_seeds_give_mean_spread_and_each(make_profile):
+    profile = make_profile()
+    trained(profile, "classes", seeds=(3, 5))
+    result = evaluate(profile, "classes")
+    assert set(result) == KEYS | {"metrics_std", "metrics_by_seed"}
+    by_seed = [result["metrics_by_seed"][seed]["log_loss"] for seed in ("3", "5")]
+    assert by_seed[0] != by_seed[1]
+    assert result["metrics"]["log_loss"] == pytest.approx(np.mean(by_seed))
+    assert result["metrics_std"]["log_loss"] == pytest.approx(np.std(by_seed, ddof=1))
+    table = pd.read_parquet(profile.evaluated("classes") / "predictions.parquet")
+    assert (table["label"] == table["predicted"]).mean() == pytest.approx(result["metrics_by_seed"]["3"]["accuracy"])
+
+
+def test_summary_of_one_seed_has_no_spread():
+    assert summary({0: {"psnr": 20.0}}) == {"metrics": {"psnr": 20.0}}
+
+
+def test_flip_is_averaged_where_the_recipe_flips(make_profile):
+    profile = make_profile(augment={"flip": True})
+    folder = trained(profile, "classes")
+    result = evaluate(profile, "classes")
+    test = data.Data(profile.processed("tiny-classes"), "test")
+    network, _ = weights.load(folder / "weights" / "seed-0.safetensors")
+    both = [training.predict(network, np.ascontiguousarray(images)) for images in (test.images, test.images[:, :, ::-1])]
+    assert result["metrics"]["accuracy_flip"] == np.mean(sum(both).argmax(1) == test.labels)
+
+
+def test_elsewhere_leaves_the_stage_alone(make_profile, tmp_path):
+    profile = make_profile()
+    folder = trained(profile, "pairs")
+    before = sorted(folder.rglob("*"))
+    evaluate(profile, "pairs", out=tmp_path / "run")
+    assert sorted(folder.rglob("*")) == before
+    assert not profile.evaluated("pairs").exists()
+    assert (tmp_path / "run" / "metrics.json").exists()
+    assert (tmp_path / "run" / "evaluated" / "outputs.npy").exists()
+
+
+def test_the_run_of_the_training_gets_the_numbers_of_test(make_profile):
+    profile = make_profile()
+    client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    run = client.create_run(client.create_experiment("evaluated")).info.run_id
+    trained(profile, "classes", runs={"0": run})
+    result = evaluate(profile, "classes")
+    logged = client.get_run(run).data.metrics
+    assert {name.removeprefix("test_"): value for name, value in logged.items()} == pytest.approx(result["metrics"])
+    assert "plots/confusion.png" in {artifact.path for artifact in client.list_artifacts(run, "plots")}
+
+
+def test_nothing_trained(make_profile):
+    with pytest.raises(Error, match="training.json.*train the experiment first"):
+        evaluate(make_profile(), "classes")
+
+
+def test_an_unknown_experiment(make_profile):
+    with pytest.raises(Error, match="did you mean classes"):
+        evaluate(make_profile(), "clases")
+
+
+def test_weights_of_other_data(make_profile):
+    profile = make_profile()
+    trained(profile, "classes")
+    path = profile.processed("tiny-classes") / "dataset.json"
+    path.write_text(path.read_text().replace(data.info(path.parent).hash, "f" * 64))
+    with pytest.raises(Error, match="another version of tiny-classes"):
+        evaluate(profile, "classes")
+
+
+@pytest.mark.parametrize("name", ["classes", "pairs"])
+def test_a_diverged_training_writes_nothing(make_profile, name):
+    profile = make_profile()
+    folder = trained(profile, name)
+    network, configuration = weights.load(folder / "weights" / "seed-0.safetensors")
+    with torch.no_grad():
+        next(p for p in reversed(list(network.parameters()))).fill_(float("nan"))
+    weights.save(folder / "weights" / "seed-0.safetensors", network, configuration)
+    with pytest.raises(Error, match="diverged"):
+        evaluate(profile, name)
+    assert not (folder / "metrics.json").exists()
+    assert not (folder / "plots").exists()
+
+
+def test_command_line(make_profile):
+    profile = make_profile()
+    trained(profile, "classes")
+    command = [sys.executable, "-m", "tasks.evaluate"]
+    done = subprocess.run(
+        [*command, "classes"], cwd=profile.folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "24 test images: accuracy" in done.stderr
+    failed = subprocess.run(
+        [*command, "pairs"], cwd=profile.folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: ")
+    assert "Traceback" not in failed.stderr
