@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ("preprocess", "training", "rebuild")
 
 
-def main(names: Annotated[list[str] | None, typer.Argument(help=f"of {', '.join(BENCHMARKS)}; all of them by default")] = None) -> None:
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=f"of {', '.join(BENCHMARKS)}; all of them by default")] = None,
+) -> None:
     """Compare with what a user would otherwise run, in alternating repeats of one run, and write results/bench.json."""
     unknown = set(names or ()) - set(BENCHMARKS)
     if unknown:

@@ -17,8 +17,18 @@ def run(root: Path) -> list[dict[str, Any]]:
     if "up to date" not in second[1]:
         raise RuntimeError(f"the second rebuild was not a no-op:\n{second[1]}")
     return [
-        {"name": "rebuild_sample", "seconds": round(first[0], 1), "limit": 300, "description": "dvc repro of the sample profile, from nothing"},
-        {"name": "rebuild_unchanged", "seconds": round(second[0], 1), "limit": 5, "description": "dvc repro with nothing changed"},
+        {
+            "name": "rebuild_sample",
+            "seconds": round(first[0], 1),
+            "limit": 300,
+            "description": "dvc repro of the sample profile, from nothing",
+        },
+        {
+            "name": "rebuild_unchanged",
+            "seconds": round(second[0], 1),
+            "limit": 5,
+            "description": "dvc repro with nothing changed",
+        },
     ]
 
 

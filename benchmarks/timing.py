@@ -1,11 +1,10 @@
 """How two ways of doing one thing are compared: in one run, in alternating repeats, by the median ratio and its spread."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
-
-import torch
 
 
 def compare(
@@ -38,7 +37,7 @@ def compare(
         "alternative": round(statistics.median(other for _, other in rates), 1),
         "description": description,
         "repeats": repeats,
-        "threads": torch.get_num_threads(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         **details,
     }
 

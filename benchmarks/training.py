@@ -27,7 +27,7 @@ class Pictures(VisionDataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        return self.transform(Image.fromarray(self.data[index])), int(self.labels[index])  # type: ignore[misc]
+        return self.transform(Image.fromarray(self.data[index])), int(self.labels[index])
 
 
 def prepared(root: Path) -> tuple[config.Profile, str]:
@@ -46,7 +46,7 @@ def run(root: Path) -> list[dict[str, Any]]:
     split = data.Data(folder, "train")
 
     torch.manual_seed(0)
-    fast = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    fast = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
     examples = training.Examples.of(split, info.task, torch.device("cpu"))
     objective = training.OBJECTIVES[info.task](recipe, info)
     step = training.Step(fast, objective, recipe, 10_000)
@@ -73,7 +73,7 @@ def run(root: Path) -> list[dict[str, Any]]:
 
     def theirs(workers: int) -> int:
         usual.train()
-        loader = DataLoader(pictures, recipe.batch_size, shuffle=True, drop_last=True, num_workers=workers)
+        loader: DataLoader[Any] = DataLoader(pictures, recipe.batch_size, shuffle=True, drop_last=True, num_workers=workers)
         for _, (inputs, labels) in zip(range(STEPS), loader):
             loss = torch.nn.functional.cross_entropy(usual(inputs), labels)
             optimizer.zero_grad()
@@ -85,7 +85,7 @@ def run(root: Path) -> list[dict[str, Any]]:
         compare(
             f"training_cnn_{'one_process' if workers == 0 else f'{workers}_workers'}",
             ours,
-            lambda: theirs(workers),  # noqa: B023: called within the iteration
+            lambda: theirs(workers),  # noqa: B023 (called within the iteration)
             unit="images",
             description=f"training of {profile.name}'s cnn: our loop against DataLoader({workers} workers), PIL transforms, fp32",
             floor=2.0,

@@ -4,6 +4,8 @@ As published (Sobel image to image): convolutions 3-16-32, transposed convolutio
 21.55 dB and SSIM 0.8206 on COCO-mini at 64 px with targets scaled per image.
 """
 
+import itertools
+
 from pydantic import PositiveInt
 from torch import nn
 
@@ -18,8 +20,8 @@ def build(shape: Shape, *, widths: tuple[PositiveInt, ...] = (16, 32), last_norm
     up = [shape.inputs, *widths]
     down = [*reversed(widths), shape.outputs]
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(up, up[1:]):
+    for inputs, outputs in itertools.pairwise(up):
         layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
-    for inputs, outputs in zip(down, down[1:]):
+    for inputs, outputs in itertools.pairwise(down):
         layers += [nn.ConvTranspose2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
     return nn.Sequential(*(layers if last_norm else layers[:-2]))  # (N, C', H, W)

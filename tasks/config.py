@@ -133,7 +133,9 @@ class Train(Frozen):
     augment: Augment = Augment()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
-    ema: float | None = Field(None, gt=0, lt=1, description="decay of an exponential moving average of the weights, used for evaluation")
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="decay of an exponential moving average of the weights, used for evaluation"
+    )
     precision: Literal["bf16", "fp32"] = "bf16"
     compile: bool = False
     keep: Literal["last", "best"] = Field("last", description="the epoch whose weights are kept; best: by `select`")

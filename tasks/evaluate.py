@@ -130,7 +130,7 @@ def _classes(test: Data, info: Info, logits: np.ndarray, plots: Path, prediction
     long = counts.reset_index().melt("actual", value_name="count")
     long.to_csv(plots / "confusion.csv", index=False, lineterminator="\n")
     figures.save(figures.confusion(counts), plots / "confusion.png")
-    figures.save(figures.confused(test.images, labels, probabilities, info.classes), plots / "confused.png", dpi=110)
+    figures.save(figures.confused(test.images, labels, probabilities, info.classes), plots / "confused.png")
 
 
 def _pictures(test: Data, info: Info, outputs: np.ndarray, plots: Path, predictions: Path) -> None:
@@ -140,7 +140,7 @@ def _pictures(test: Data, info: Info, outputs: np.ndarray, plots: Path, predicti
     order = np.argsort(table["psnr"].to_numpy(), kind="stable")
     shown = [order[round(share * (len(order) - 1))] for share in SHOWN.values()]
     titles = [f"{words}\n{table['psnr'][index]:.1f} dB" for words, index in zip(SHOWN, shown)]
-    figures.save(figures.strip(test.images[shown], test.targets[shown], outputs[shown], titles), plots / "strip.png", dpi=100)
+    figures.save(figures.strip(test.images[shown], test.targets[shown], outputs[shown], titles), plots / "strip.png")
 
 
 def _track(

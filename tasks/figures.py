@@ -29,6 +29,10 @@ BLUES = LinearSegmentedColormap.from_list("blues", [(0.247, 0.514, 0.847, alpha)
 ERRORS = "inferno"
 TEXT: dict[str, Any] = {"color": INK, "fontsize": 9}
 
+# Dots per inch: sharp letters on dense screens; pictures, which are large as files, at fewer.
+SHARP = 144
+PHOTOGRAPHIC = 100
+
 NAMES = {
     "accuracy": "accuracy",
     "loss": "loss",
@@ -39,11 +43,11 @@ NAMES = {
 NAMED_CLASSES = 20
 
 
-def save(figure: Figure, path: Path, dpi: int = 144) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG; identical figures give identical files."""
     FigureCanvasAgg(figure)
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=dpi, transparent=True, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})
+        figure.savefig(temporary, transparent=True, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})
 
 
 def curves(history: pd.DataFrame, metric: str) -> Figure:
@@ -51,7 +55,7 @@ def curves(history: pd.DataFrame, metric: str) -> Figure:
 
     `history`: columns seed, epoch, train_loss, val_loss, val_<metric>.
     """
-    figure = Figure((8, 2.9), layout="constrained")
+    figure = Figure((8, 2.9), SHARP, layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, (_, rows) in enumerate(history.groupby("seed")):
         style: dict[str, Any] = {"lw": 1.6, "marker": "o" if len(rows) == 1 else None}
@@ -74,7 +78,7 @@ def confusion(counts: pd.DataFrame) -> Figure:
     share = table / np.maximum(table.sum(1, keepdims=True), 1)
     named = len(table) <= NAMED_CLASSES
     side = 1.6 + 0.38 * len(table) if named else 5.5
-    figure = Figure((side, side), layout="constrained")
+    figure = Figure((side, side), SHARP, layout="constrained")
     axes = figure.subplots()
     axes.imshow(share, cmap=BLUES, vmin=0, vmax=1)
     _plain(axes, spines=())
@@ -135,10 +139,10 @@ def confused(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, 
     # Ties go by class number, so that the same predictions give the same figure.
     rows = sorted(mistakes.items(), key=lambda item: (-item[1], item[0]))[:pairs]
     if not rows:
-        figure = Figure((5, 0.5))
+        figure = Figure((5, 0.5), SHARP)
         figure.text(0, 0.4, "No mistakes on the test images.", **TEXT)
         return figure
-    figure = Figure((columns * 0.95 + 1.6, 1.2 * len(rows)), layout="constrained")
+    figure = Figure((columns * 0.95 + 1.6, 1.2 * len(rows)), PHOTOGRAPHIC, layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes, ((actual, guess), count) in zip(grid, rows):
         here = np.flatnonzero((labels == actual) & (predicted == guess))

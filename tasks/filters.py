@@ -59,7 +59,7 @@ def _filter(images_NHWC: np.ndarray, spec: Target) -> np.ndarray:
     n, height, width, channels = images_NHWC.shape
     rows = images_NHWC.reshape(n * height, width, channels).astype(np.float32)
     grey: np.ndarray = cv2.cvtColor(rows, cv2.COLOR_RGB2GRAY) if channels == 3 else rows
-    # One tall image, each with rows of its own reflection around it: every step is one call for the whole block. A reflected image,
+    # One tall image, each with rows of its own reflection around it: every step is one call for the block. A reflected image,
     # blurred with symmetric weights, is the reflection of the blurred image: the second filter needs no border of its own.
     border = RADIUS + 1
     tall = np.pad(grey.reshape(n, height, width), ((0, 0), (border, border), (0, 0)), mode="symmetric").reshape(-1, width)

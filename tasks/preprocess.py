@@ -341,7 +341,7 @@ class _Split:
         return len(self.rows)
 
     def add(self, done: _Done) -> None:
-        if done.images is None:
+        if done.images is None or done.levels is None:
             return
         if not self.shape:
             self._open(done.images.shape[1:])

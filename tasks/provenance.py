@@ -29,7 +29,15 @@ def git_commit(root: Path) -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("torch", "torchvision", "numpy", "scikit-image", "scikit-learn", "opencv-python-headless", "ultralytics-opencv-headless"):
+    for package in (
+        "torch",
+        "torchvision",
+        "numpy",
+        "scikit-image",
+        "scikit-learn",
+        "opencv-python-headless",
+        "ultralytics-opencv-headless",
+    ):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

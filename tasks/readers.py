@@ -271,7 +271,7 @@ def wider_face(folder: Path, _: Prepare) -> Raw:
 
 
 def coco_mini(folder: Path, _: Prepare) -> Raw:
-    """The images of COCO that were downloaded: train2017's sample is train, val2017 is test. Groups (`iscrowd`) are `difficult`."""
+    """The images of COCO that were downloaded: train2017's sample is train, val2017 is test. Crowds are `difficult`."""
     origin = json.loads((folder / "origin.json").read_bytes())
     downloaded = {file["file"] for file in origin["files"]}
     annotations: dict[Split, tuple[str, Any]] = {

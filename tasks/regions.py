@@ -161,13 +161,15 @@ def _split_cells(folder: Path, side: int, block: Prepare) -> dict[Split, dict[st
     validation, test = _shares(block)
     random = np.random.default_rng(block.seed)
     photographs = _photographs(folder)
-    cells = []
+    cells: list[tuple[str, Cell]] = []
     for name, photograph in photographs.items():
         textured = [cell for cell in _cells(photograph, side) if _textured(photograph, cell)]
         kept = random.permutation(len(textured))[:CELLS]
         cells.extend((name, textured[i]) for i in sorted(kept))
     if len(cells) < 3:
-        raise Error(f"preprocess: {folder} has {len(cells)} pieces of {side} pixels with something to see; ask for a smaller size")
+        raise Error(
+            f"preprocess: {folder} has {len(cells)} pieces of {side} pixels with something to see; ask for a smaller size"
+        )
     order = random.permutation(len(cells))
     parts = np.split(order, np.cumsum(_counts(len(cells), (1 - validation - test, validation, test)))[:-1])
     return {
@@ -190,12 +192,12 @@ def _crop(cell: np.ndarray, size: int, random: np.random.Generator) -> np.ndarra
 
 
 def _place(scene: np.ndarray, digit: np.ndarray, label: str, boxes: list[Box], random: np.random.Generator) -> None:
-    """Paint a digit (uint8 (28, 28), ink bright) onto the scene, clear of other boxes, and add its box; without room, do nothing."""
+    """Paint a digit (uint8 (28, 28), ink bright) onto the scene, clear of other boxes, and add its box, if there is room."""
     size = len(scene)
     height = size * random.uniform(0.18, 0.42)
     turn = cv2.getRotationMatrix2D((14, 14), random.uniform(-15, 15), height / 20)
     side = int(np.ceil(height * 2))
-    turn[:, 2] += side / 2 - 14
+    turn[:, 2] = turn[:, 2] + (side / 2 - 14)
     ink = cv2.warpAffine(digit, turn, (side, side), flags=cv2.INTER_LINEAR)
     ys, xs = np.nonzero(ink > 64)
     if not len(ys):

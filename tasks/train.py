@@ -51,7 +51,11 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
         network = configuration.build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
-        settings = {"experiment": name, "seed": seed, **_flat(experiment.model_dump(include={"data", "network", "architecture", "train"}))}
+        settings = {
+            "experiment": name,
+            "seed": seed,
+            **experiment.model_dump(include={"data", "network", "architecture", "train"}),
+        }
         tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin,
                 "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters)}  # fmt: skip
         with tracking.run(profile, name, f"{name}-seed-{seed}", settings, tags, run_id) as tracked:
@@ -62,8 +66,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
 
                 def on_epoch(row: dict[str, float]) -> None:
                     values = {k: v for k, v in row.items() if k != "epoch"}
-                    tracked.log_metrics(values, int(row["epoch"]))  # noqa: B023: used within the iteration
-                    bar.epoch(row)  # noqa: B023
+                    tracked.log_metrics(values, int(row["epoch"]))
+                    bar.epoch(row)
 
                 result = training.fit(
                     network,
@@ -142,7 +146,9 @@ def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
     parameters = models.count_parameters(network)
     budget = experiment.train.max_parameters
     if budget is not None and parameters > budget:
-        raise Error(f"experiments.{name}.train.max_parameters: the network has {parameters:,} parameters, over its budget of {budget:,}")
+        raise Error(
+            f"experiments.{name}.train.max_parameters: the network has {parameters:,} parameters, over its budget of {budget:,}"
+        )
     return parameters
 
 
@@ -155,14 +161,6 @@ def _fingerprint(experiment: Experiment, info: data.Info) -> str:
         "code": [sha256(path) for path in code],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """{"train": {"epochs": 3}} as {"train.epochs": 3}."""
-    flat: dict[str, object] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _mean(scores: Mapping[int, Mapping[str, float]]) -> dict[str, float]:

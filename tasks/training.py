@@ -283,7 +283,9 @@ def fit(
         if not all(math.isfinite(value) for value in means.values()):
             raise Error(f"the training loss is not finite in epoch {run.epoch + 1}: {means}; try a lower learning rate or clip")
         lr = step.lr
-        scores = objective.metrics(torch.from_numpy(predict(evaluated, val.images, precision=recipe.precision)).to(device), val.targets)
+        scores = objective.metrics(
+            torch.from_numpy(predict(evaluated, val.images, precision=recipe.precision)).to(device), val.targets
+        )
         step.epoch(scores)
         run.epoch += 1
         run.seconds += time.perf_counter() - start

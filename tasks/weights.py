@@ -55,9 +55,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Con
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             configuration = Configuration.model_validate(json.loads((file.metadata() or {})["darkroom"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError:
-        raise Error(f"{path}: no such weights; train the experiment first: dvc repro, or python -m tasks.train EXPERIMENT") from None
+        raise Error(
+            f"{path}: no such weights; train the experiment first: dvc repro, or python -m tasks.train EXPERIMENT"
+        ) from None
     except (SafetensorError, KeyError, ValidationError) as error:
         raise Error(f"{path}: not a weights file of this project ({error})") from None
     network = configuration.build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -39,7 +39,16 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 @pytest.mark.parametrize("name", models.names())
 def test_saved_and_loaded_it_gives_the_same_numbers_twice(name: str, tmp_path: Path) -> None:
     configuration = weights.Configuration(
-        experiment="test", task="any", network=name, architecture={}, inputs=3, outputs=5, size=32, seed=0, git_commit="", data_hash=""
+        experiment="test",
+        task="any",
+        network=name,
+        architecture={},
+        inputs=3,
+        outputs=5,
+        size=32,
+        seed=0,
+        git_commit="",
+        data_hash="",
     )
     net = network(name).to(memory_format=torch.channels_last).eval()
     weights.save(tmp_path / "net.safetensors", net, configuration)

@@ -66,7 +66,9 @@ def wrong(path: str, value: Any) -> dict[str, Any]:
         ("experimets", {}, ["experimets", "did you mean experiments"]),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_key_and_what_is_allowed(tmp_path: Path, path: str, value: Any, says: list[str]) -> None:
+def test_a_wrong_value_is_refused_with_its_key_and_what_is_allowed(
+    tmp_path: Path, path: str, value: Any, says: list[str]
+) -> None:
     with pytest.raises(Error) as caught:
         load(tmp_path, wrong(path, value))
     for text in says:

@@ -41,8 +41,8 @@ def trained(profile, name, seeds=(0,), runs=None):
     write_json(
         folder / "training.json",
         {
-            "experiment": name, "epochs": 2, "parameters": 10, "train_seconds": 1.5, "peak_memory_mb": 100.0, "device": "cpu", "threads": 2,
-            "seeds": list(seeds), "git_commit": "abc", "versions": {"torch": "2"}, "data_hash": info.hash,
+            "experiment": name, "epochs": 2, "parameters": 10, "train_seconds": 1.5, "peak_memory_mb": 100.0,
+            "device": "cpu", "threads": 2, "seeds": list(seeds), "git_commit": "abc", "versions": {"torch": "2"}, "data_hash": info.hash,
             "val_metrics": {"loss": 0.5, main: 0.4}, "mlflow_runs": runs or {},
         },
     )  # fmt: skip
@@ -150,7 +150,7 @@ def test_the_run_of_the_training_gets_the_numbers_of_test(make_profile):
 
 
 def test_nothing_trained(make_profile):
-    with pytest.raises(Error, match="training.json.*train the experiment first"):
+    with pytest.raises(Error, match=r"training\.json.*train the experiment first"):
         evaluate(make_profile(), "classes")
 
 

@@ -108,7 +108,7 @@ def test_a_finished_run_is_only_added_to(make_profile: MakeProfile, client: Any)
     with tracking.run(profile, "classes", "seed-0", {}, {}) as run:
         pass
     before = data(client, run).info
-    with pytest.raises(KeyboardInterrupt), tracking.run(profile, "classes", "test", {}, {}, run_id=run.id) as again:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), tracking.run(profile, "classes", "test", {}, {}, run_id=run.id) as again:
         again.log_metrics({"test_accuracy": 0.5})
         raise KeyboardInterrupt
     after = data(client, run)

@@ -66,7 +66,9 @@ def test_an_on_demand_run_leaves_the_stage_alone(make_profile: MakeProfile, tmp_
 
 
 def test_a_network_over_its_budget_is_refused_before_training(make_profile: MakeProfile) -> None:
-    with pytest.raises(Error, match=r"experiments\.classes\.train\.max_parameters: the network has [\d,]+ parameters, over its budget of 10"):
+    with pytest.raises(
+        Error, match=r"experiments\.classes\.train\.max_parameters: the network has [\d,]+ parameters, over its budget of 10"
+    ):
         train(make_profile(max_parameters=10), "classes")
 
 
@@ -101,9 +103,13 @@ def test_a_training_that_was_killed_goes_on_and_ends_with_the_same_weights(make_
     _, log = again.communicate(timeout=120)
     assert again.returncode == 0, log
     assert "epoch 1/40" not in log
-    one, other = (weights.load(p / "weights" / "seed-0.safetensors")[0].state_dict() for p in (undisturbed, profile.results("classes")))
+    one, other = (
+        weights.load(p / "weights" / "seed-0.safetensors")[0].state_dict() for p in (undisturbed, profile.results("classes"))
+    )
     assert all(torch.equal(one[key], other[key]) for key in one)
-    before, after = (json.loads((p / "training.json").read_text())["val_metrics"] for p in (undisturbed, profile.results("classes")))
+    before, after = (
+        json.loads((p / "training.json").read_text())["val_metrics"] for p in (undisturbed, profile.results("classes"))
+    )
     assert before == after
 
 

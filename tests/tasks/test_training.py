@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import data, training
-from tasks.config import Profile, Train
+from tasks.config import Profile
 from tasks.errors import Error
 from tasks.train import describe
 
@@ -120,7 +120,9 @@ def test_the_best_epoch_is_kept(make_profile: MakeProfile) -> None:
 
 def test_training_stops_early(make_profile: MakeProfile) -> None:
     stopping = {"metric": "loss", "patience": 2}
-    run = fit(make_profile(epochs=50, optimizer={"name": "sgd", "lr": 1e-9}, schedule={"name": "constant"}, early_stopping=stopping))[1]
+    run = fit(
+        make_profile(epochs=50, optimizer={"name": "sgd", "lr": 1e-9}, schedule={"name": "constant"}, early_stopping=stopping)
+    )[1]
     assert run.epoch < 50
 
 
