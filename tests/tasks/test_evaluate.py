@@ -42,7 +42,8 @@ def trained(profile, name, seeds=(0,), runs=None):
         folder / "training.json",
         {
             "experiment": name, "epochs": 2, "parameters": 10, "train_seconds": 1.5, "peak_memory_mb": 100.0,
-            "device": "cpu", "threads": 2, "seeds": list(seeds), "git_commit": "abc", "versions": {"torch": "2"}, "data_hash": info.hash,
+            "device": "cpu", "threads": 2, "seeds": list(seeds), "git_commit": "abc", "versions": {"torch": "2"},
+            "data_hash": info.hash,
             "val_metrics": {"loss": 0.5, main: 0.4}, "mlflow_runs": runs or {},
         },
     )  # fmt: skip
