@@ -2,7 +2,8 @@
 
 A file defines `build(shape, *, ...) -> nn.Module` whose keyword arguments, typed and with defaults, are the keys of an
 experiment's `architecture`. Networks take float images in [0, 1], (N, C, H, W), and return logits (N, classes) or images
-(N, C', H, W). A family that trains in another way than by one loss supplies `training_step` (see `tasks.training`).
+(N, C', H, W). A family that trains in another way than by one loss supplies `parts` and
+`training_step` (see `tasks.training.Step`).
 """
 
 import difflib

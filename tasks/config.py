@@ -115,7 +115,7 @@ class Augment(Frozen):
 
 
 class EarlyStopping(Frozen):
-    metric: str = "loss"
+    metrics: tuple[str, ...] = Field(("loss",), min_length=1, description="validation metrics of which one has to become better")
     patience: int = Field(ge=1, description="epochs without a better value after which training stops")
 
 

@@ -132,7 +132,7 @@ def confused(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, 
 
     `images` uint8 (N, H, W, C), `labels` (N,), `probabilities` (N, K).
     """
-    columns = 8
+    columns = 6
     predicted = probabilities.argmax(1)
     wrong = predicted != labels
     mistakes = Counter(zip(labels[wrong].tolist(), predicted[wrong].tolist()))

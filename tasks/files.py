@@ -1,21 +1,33 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all.
+
+What is not yet whole has a name that says which process makes it, `.<name>-tmp-<machine>-<process>-<random>`; what a process that was
+killed left behind is removed by the next one that writes into the same folder.
+"""
 
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+# A number of a process says nothing on another machine, or in another container, that shares the folder.
+_MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_LEFTOVER = re.compile(rf"\..+-tmp-{_MACHINE}-(\d+)-\w+(\.\w+)?")
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffix) and rename it onto `path` on success; on failure it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=_swept(path.parent), prefix=_prefix(path.stem), suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -32,8 +44,7 @@ def atomic(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` and rename it onto `path` on success, replacing what was there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    building = Path(tempfile.mkdtemp(dir=_swept(path.parent), prefix=_prefix(path.name)))
     building.chmod(0o755)
     try:
         yield building
@@ -41,6 +52,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         building.rename(path)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _prefix(name: str) -> str:
+    return f".{name}-tmp-{_MACHINE}-{os.getpid()}-"
+
+
+# Once a process: a folder may hold many thousand files, each of which is written by `atomic`.
+@cache
+def _swept(folder: Path) -> Path:
+    """The folder, made if there is none, without what killed processes left in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in list(folder.iterdir()):
+        match = _LEFTOVER.fullmatch(path.name)
+        if match and not psutil.pid_exists(int(match[1])):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    return folder
 
 
 def write_text(path: Path, text: str) -> None:

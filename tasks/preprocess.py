@@ -4,7 +4,6 @@ python -m tasks.preprocess NAME        NAME is a key of `preprocess` in params.y
 """
 
 import hashlib
-import io
 import json
 import logging
 import math
@@ -15,7 +14,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks import cli, config, filters, images, readers
+from tasks.arrays import Part, SplitWriter, moments
 from tasks.config import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate, Profile
 from tasks.data import SPLITS, Info, Split
 from tasks.errors import Error
@@ -56,7 +55,7 @@ def write(folder: Path, block: Prepare, to: Path) -> Info:
     raw = readers.read(folder, block)
     splits = assign(raw, block)
     with atomic_folder(to) as building, ExitStack() as files:
-        arrays = {split: _Split(building / split, block, files) for split in SPLITS}
+        arrays = {split: SplitWriter(building / split, block, files) for split in SPLITS}
         for split, done in _work(raw, splits, block):
             raw.problems.extend(done.problems)
             arrays[split].add(done)
@@ -78,7 +77,7 @@ def write(folder: Path, block: Prepare, to: Path) -> Info:
         )
         # A set that is for testing only is measured on what it has.
         measured = [arrays["train"]] if arrays["train"].count else list(arrays.values())
-        mean, std = _moments(np.sum([a.levels for a in measured], axis=0)[:channels])
+        mean, std = moments(np.sum([a.levels for a in measured], axis=0)[:channels])
         info = Info(
             name=to.name,
             dataset=block.dataset,
@@ -149,22 +148,10 @@ def _hold_out(labels: list[int | None], count: int, random: np.random.Generator)
     return sorted(order[np.argsort(ranks, kind="stable")[:count]].tolist())
 
 
-@dataclass
-class _Done:
-    """A chunk of images, prepared."""
-
-    images: np.ndarray | None = None  # uint8 (N, H, W, C)
-    targets: np.ndarray | None = None  # uint8 (N, H, W, 1)
-    levels: np.ndarray | None = None  # (C, 256): how often each value occurs
-    rows: list[tuple[str, int, int, int | None]] = field(default_factory=list)
-    boxes: list[tuple[int, int, float, float, float, float, bool]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-
 Job = tuple[str, Item, int, Image]
 
 
-def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[Split, _Done]]:
+def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[Split, Part]]:
     """Prepare chunks in all cores, and yield them in a fixed order; images that never come are listed at the end."""
     number = {name: i for i, name in enumerate(splits)}
     left = dict.fromkeys(number)
@@ -173,14 +160,14 @@ def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[
             left.pop(problem.file, None)
     chunks: dict[Split, list[Job]] = {split: [] for split in SPLITS}
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    waiting: deque[tuple[Split, int, Future[_Done]]] = deque()
+    waiting: deque[tuple[Split, int, Future[Part]]] = deque()
     with _one_thread_each(), _progress(block.dataset, len(left)) as advance, ThreadPoolExecutor(workers) as pool:
 
         def submit(split: Split) -> None:
             jobs, chunks[split] = chunks[split], []
             waiting.append((split, len(jobs), pool.submit(_chunk, jobs, block, raw.classes)))
 
-        def finish(keep: int) -> Iterator[tuple[Split, _Done]]:
+        def finish(keep: int) -> Iterator[tuple[Split, Part]]:
             while len(waiting) > keep:
                 split, count, future = waiting.popleft()
                 yield split, future.result()
@@ -208,8 +195,8 @@ def _loses(problem: Problem, block: Prepare) -> bool:
     return problem.kind == "image" or (problem.kind == "annotation" and not isinstance(block, PrepareTranslate))
 
 
-def _chunk(jobs: list[Job], block: Prepare, classes: tuple[str, ...]) -> _Done:
-    done = _Done()
+def _chunk(jobs: list[Job], block: Prepare, classes: tuple[str, ...]) -> Part:
+    done = Part()
     pictures: list[np.ndarray] = []
     for name, item, number, image in jobs:
         try:
@@ -294,107 +281,6 @@ def _boxes(name: str, item: Item, size: tuple[int, int], classes: tuple[str, ...
         far = max(x1 - box.x1, y1 - box.y1, box.x2 - x2, box.y2 - y2) > 1
         clipped = Problem(name, "box", f"clipped: {shown}") if far else None
         yield (classes.index(box.label), x1, y1, x2, y2, box.difficult), clipped
-
-
-class _Array:
-    """An `.npy` file of uint8 that grows along its first axis, so that nothing but the block at hand is in memory."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self.file = path.open("w+b")
-        self.shape, self.count = shape, 0
-        self._header()
-
-    def _header(self) -> None:
-        # NumPy leaves room in the header for the first axis to grow: both headers have the same length.
-        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
-        np.lib.format.write_array_header_1_0(self.file, header)
-
-    def append(self, block: np.ndarray) -> None:
-        self.count += len(block)
-        self.file.write(np.ascontiguousarray(block).data)
-
-    def close(self) -> bytes:
-        """Finish the file, and give its SHA-256."""
-        self.file.seek(0)
-        self._header()
-        self.file.flush()
-        self.file.seek(0)
-        digest = hashlib.file_digest(self.file, "sha256").digest()
-        self.file.close()
-        return digest
-
-
-class _Split:
-    """One split's folder being written."""
-
-    def __init__(self, folder: Path, block: Prepare, files: ExitStack) -> None:
-        folder.mkdir()
-        self.folder, self.block, self.files = folder, block, files
-        self.shape: tuple[int, ...] = ()
-        self.levels = np.zeros((3, 256))
-        self.rows: list[tuple[Any, ...]] = []
-        self.boxes: list[tuple[Any, ...]] = []
-        self.arrays: list[_Array] = []
-
-    @property
-    def count(self) -> int:
-        return len(self.rows)
-
-    def add(self, done: _Done) -> None:
-        if done.images is None or done.levels is None:
-            return
-        if not self.shape:
-            self._open(done.images.shape[1:])
-        if done.images.shape[1:] != self.shape:
-            raise Error(f"preprocess: the images of {self.block.dataset} differ in size; give the key `size`")
-        self.boxes.extend((self.count + row, *rest) for row, *rest in done.boxes)
-        self.rows.extend(done.rows)
-        for array, part in zip(self.arrays, (done.images, done.targets)):
-            if part is not None:
-                array.append(part)
-        self.levels[: self.shape[-1]] += done.levels
-
-    def _open(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.arrays = [_Array(self.folder / "images.npy", shape)]
-        if isinstance(self.block, PrepareTranslate):
-            self.arrays.append(_Array(self.folder / "targets.npy", (*shape[:2], 1)))
-        for array in self.arrays:
-            self.files.callback(array.file.close)
-
-    def close(self, shape: tuple[int, ...]) -> bytes:
-        """Write what is left, an empty split too, and give a hash over all of it."""
-        if not self.shape:
-            self._open(shape)
-        elif self.shape != shape:
-            raise Error(f"preprocess: the images of {self.block.dataset} differ between the splits: {self.shape}, {shape}")
-        digest = hashlib.sha256(b"".join(array.close() for array in self.arrays))
-        index = pd.DataFrame(self.rows, columns=["file", "width", "height", "label"])
-        index = index.astype({"file": object, "width": np.int32, "height": np.int32})
-        index = index.astype({"label": np.int64}) if isinstance(self.block, PrepareClassify) else index.drop(columns="label")
-        frames = {"index": index}
-        if isinstance(self.block, PrepareDetect):
-            boxes = pd.DataFrame(self.boxes, columns=["image", "label", "x1", "y1", "x2", "y2", "difficult"])
-            types = {"image": np.int64, "label": np.int64, "difficult": bool} | dict.fromkeys(
-                ("x1", "y1", "x2", "y2"), np.float32
-            )
-            frames["boxes"] = boxes.astype(types)
-        for name, frame in frames.items():
-            frame.to_parquet(self.folder / f"{name}.parquet", index=False)
-            # Values and not files: a newer Parquet writer does not make new data.
-            text = io.StringIO()
-            frame.to_csv(text, index=False, lineterminator="\n")
-            digest.update(text.getvalue().encode())
-        return digest.digest()
-
-
-def _moments(levels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel from histograms (C, 256), of pixels in [0, 1]."""
-    values = np.arange(256) / 255
-    share = levels / levels.sum(axis=1, keepdims=True)
-    mean = share @ values
-    std = np.sqrt(np.maximum(share @ values**2 - mean**2, 0))
-    return tuple(mean.round(6).tolist()), tuple(std.round(6).tolist())
 
 
 def _origin(folder: Path) -> dict[str, Any]:

@@ -166,33 +166,23 @@ class Schedule:
             schedule.load_state_dict(state)
 
 
-class Step:
-    """One optimiser on one loss. A family with more of them has a `training_step(recipe, steps)` that returns its own."""
+class Update:
+    """One optimiser of a part of the network, with its schedule: call it with a loss to take a step."""
 
-    def __init__(self, network: nn.Module, objective: Objective, recipe: Train, steps: int) -> None:
-        self.network, self.objective, self.recipe = network, objective, recipe
-        self.optimizer = make_optimizer(network, recipe.optimizer)
+    def __init__(self, part: nn.Module, recipe: Train, steps: int) -> None:
+        self.part, self.clip = part, recipe.clip
+        self.optimizer = make_optimizer(part, recipe.optimizer)
         self.schedule = Schedule(self.optimizer, recipe, steps)
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Take one step on a batch; what it returns is averaged over the epoch and recorded."""
-        with autocast(inputs.device, self.recipe.precision):
-            outputs = self.network(inputs)
-        loss = self.objective.loss(outputs, targets)
+    def __call__(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.recipe.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        # The types of the backward pass are those of the forward pass; autocast has no part in it.
+        with torch.autocast(loss.device.type, enabled=False):
+            loss.backward()
+        if self.clip:
+            nn.utils.clip_grad_norm_(self.part.parameters(), self.clip)
         self.optimizer.step()
         self.schedule.step()
-        return {"loss": loss.detach()}
-
-    @property
-    def lr(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def epoch(self, val: dict[str, float]) -> None:
-        self.schedule.epoch(val["loss"])
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
@@ -200,6 +190,46 @@ class Step:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+
+
+class Step:
+    """What is done with a batch: one optimiser on one loss, unless the network has `parts` and a `training_step` of its own.
+
+    `network.parts()` names the modules that have an optimiser each, and `network.training_step(inputs, targets, updates)` is
+    given their `Update`s by the same names; it returns what is recorded. It runs under autocast.
+    """
+
+    def __init__(self, network: nn.Module, objective: Objective, recipe: Train, steps: int) -> None:
+        self.network, self.objective, self.precision = network, objective, recipe.precision
+        parts: dict[str, nn.Module] = network.parts() if hasattr(network, "parts") else {"network": network}  # type: ignore[operator]
+        self.updates = {name: Update(part, recipe, steps) for name, part in parts.items()}
+        self.own = getattr(network, "training_step", None)
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Take one step on a batch; what it returns is averaged over the epoch and recorded."""
+        with autocast(inputs.device, self.precision):
+            if self.own:
+                return {name: value.detach().float() for name, value in self.own(inputs, targets, self.updates).items()}
+            outputs = self.network(inputs)
+        loss = self.objective.loss(outputs, targets)
+        self.updates["network"](loss)
+        return {"loss": loss.detach()}
+
+    @property
+    def lr(self) -> float:
+        """Of the first part; 0 where nothing is learned."""
+        return next((float(update.optimizer.param_groups[0]["lr"]) for update in self.updates.values()), 0.0)
+
+    def epoch(self, val: dict[str, float]) -> None:
+        for update in self.updates.values():
+            update.schedule.epoch(val["loss"])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: update.state_dict() for name, update in self.updates.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, update in self.updates.items():
+            update.load_state_dict(state[name])
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -254,8 +284,7 @@ def fit(
     device = train.images.device
     objective = OBJECTIVES[info.task](recipe, info)
     steps = max(1, len(train) // recipe.batch_size)
-    make_step = getattr(network, "training_step", None)
-    step = make_step(recipe, steps) if make_step else Step(network, objective, recipe, steps)
+    step = Step(network, objective, recipe, steps)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True) if recipe.ema else None
     evaluated = average.module if average else network
     torch.manual_seed(seed)
@@ -322,17 +351,27 @@ def _keep(run: Run, recipe: Train, network: nn.Module) -> None:
     if recipe.keep == "last":
         run.kept = run.epoch
     else:
-        key = f"val_{recipe.select}"
-        if key not in row:
-            names = ", ".join(name.removeprefix("val_") for name in row if name.startswith("val_"))
-            raise Error(f"train.select: no validation metric {recipe.select!r}; allowed: {names}")
+        key = _column(recipe.select, row)
         if run.kept == 0 or _better(recipe.select, row[key], run.history[run.kept - 1][key]):
             run.kept, run.kept_weights = run.epoch, copy.deepcopy(network.state_dict())
     if recipe.early_stopping:
-        metric = recipe.early_stopping.metric
-        earlier = [r[f"val_{metric}"] for r in run.history[:-1]]
-        best = (min if metric in FALLING else max)(earlier, default=None)
-        run.waited = 0 if best is None or _better(metric, row[f"val_{metric}"], best) else run.waited + 1
+        improved = [_improved(run.history, metric) for metric in recipe.early_stopping.metrics]
+        run.waited = 0 if any(improved) else run.waited + 1
+
+
+def _improved(history: list[dict[str, float]], metric: str) -> bool:
+    """Whether the last epoch is better than all before it."""
+    *earlier, last = (row[_column(metric, row)] for row in history)
+    best = (min if metric in FALLING else max)(earlier, default=None)
+    return best is None or _better(metric, last, best)
+
+
+def _column(metric: str, row: dict[str, float]) -> str:
+    """A validation metric's key in the history. Raises Error where there is none of that name."""
+    if (key := f"val_{metric}") not in row:
+        names = ", ".join(name.removeprefix("val_") for name in row if name.startswith("val_"))
+        raise Error(f"there is no validation metric {metric!r} for train.select or train.early_stopping; allowed: {names}")
+    return key
 
 
 def _stopped(run: Run, recipe: Train) -> bool:

@@ -1,18 +1,12 @@
-"""A real HTTP server on loopback that misbehaves in the ways that servers do."""
-
-import hashlib
-import http.server
 import io
 import json
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,95 +17,11 @@ from PIL import Image
 from tasks import config, download
 from tasks.errors import Error
 from tasks.sources import Dataset, File, Images
+from tests.tasks.server import Page, Server, sha256
 
 QUICK = download.Effort(attempts=3, connections=2, wait=0.01, longest_wait=0.05, timeout=5)
 ROOT = Path(__file__).parents[2]
 BODY = np.random.default_rng(0).bytes(300_000)
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@dataclass
-class Page:
-    """What is served at a path, and how."""
-
-    body: bytes
-    etag: str | None = '"one"'
-    cuts: list[int] = field(default_factory=list)  # each request sends so many bytes of its answer, then cuts the connection
-    busy: int = 0  # answers 503 so many times
-    ranges: bool = True  # honours Range
-    announce: bool = True  # says Content-Length
-    slow: float = 0.0  # seconds between pieces of 10,000 bytes
-
-
-@dataclass
-class Server:
-    url: str
-    pages: dict[str, Page] = field(default_factory=dict)
-    seen: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
-
-    def ranges(self, path: str) -> list[str | None]:
-        return [range_ for seen, range_ in self.seen if seen == path]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_: Server
-
-    def do_GET(self) -> None:
-        path, wanted = self.path.split("?")[0], self.headers["Range"]
-        self.server_.seen.append((path, wanted))
-        page = self.server_.pages.get(path)
-        if page is None:
-            return self.send_error(404)
-        if page.busy:
-            page.busy -= 1
-            return self.send_error(503)
-        start, status = 0, 200
-        if wanted and page.ranges and self.headers["If-Range"] in (None, page.etag):
-            start, status = int(wanted.removeprefix("bytes=").removesuffix("-")), 206
-        if start >= len(page.body) and status == 206:
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(page.body)}")
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        body = page.body[start:]
-        self.send_response(status)
-        if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{len(page.body) - 1}/{len(page.body)}")
-        if page.etag:
-            self.send_header("ETag", page.etag)
-        if page.announce:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if page.cuts:
-            body, self.close_connection = body[: page.cuts.pop(0)], True
-        self.close_connection |= not page.announce
-        try:
-            for i in range(0, len(body), 10_000):
-                self.wfile.write(body[i : i + 10_000])
-                time.sleep(page.slow)
-        except OSError:
-            self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    served = Server("")
-    handler = type("Bound", (Handler,), {"server_": served})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        served.url = f"http://127.0.0.1:{httpd.server_port}"
-        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
-        thread.start()
-        yield served
-        httpd.shutdown()
-        thread.join()
 
 
 def table(*files: File, **options: object) -> Dataset:
@@ -168,30 +78,6 @@ def test_a_whole_data_set(server: Server, fetch: Fetch, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["raw"]
 
 
-def test_a_cut_connection_goes_on_from_where_it_was(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(BODY, cuts=[100_000, 50_000])}
-    raw = fetch(one(f"{server.url}/a.bin"))
-    assert (raw / "a.bin").read_bytes() == BODY
-    assert server.ranges("/a.bin") == [None, "bytes=100000-", "bytes=150000-"]
-
-
-def test_progress_starts_the_count_of_attempts_anew(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(BODY, cuts=[30_000] * 9)}
-    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
-    assert len(server.seen) == 10 > QUICK.attempts
-
-
-def test_a_later_run_goes_on(server: Server, fetch: Fetch, tmp_path: Path) -> None:
-    server.pages = {"/a.bin": Page(BODY, cuts=[200_000, 0, 0])}
-    with pytest.raises(Error, match=r"a.bin could not be had(?s:.)*/a.bin(?s:.)*RemoteProtocolError"):
-        fetch(one(f"{server.url}/a.bin"))
-    assert "a.bin.part" in kept(tmp_path)
-    assert not (tmp_path / "raw").exists()
-    server.seen.clear()
-    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
-    assert server.ranges("/a.bin") == ["bytes=200000-"]
-
-
 def test_a_killed_process_goes_on(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
     server.pages = {f"/m/mnist/{name}": Page(BODY, slow=0.02) for name in names}
@@ -215,77 +101,6 @@ def test_a_killed_process_goes_on(server: Server, tmp_path: Path, monkeypatch: p
     assert all(str(range_).startswith("bytes=") for path, range_ in server.seen if path.endswith(".gz"))
 
 
-def test_a_file_that_changed_on_the_server_starts_anew(server: Server, fetch: Fetch) -> None:
-    other = BODY[::-1]
-    server.pages = {"/a.bin": Page(BODY, cuts=[100_000, 0, 0])}
-    source = one(f"{server.url}/a.bin", sha=sha256(other))
-    with pytest.raises(Error):
-        fetch(source)
-    server.pages = {"/a.bin": Page(other, etag='"two"')}
-    assert (fetch(source) / "a.bin").read_bytes() == other
-
-
-def test_a_beginning_of_another_edition_is_noticed_without_an_etag(server: Server, fetch: Fetch) -> None:
-    other = BODY[::-1]
-    server.pages = {"/a.bin": Page(BODY, etag=None, cuts=[100_000, 0, 0])}
-    source = one(f"{server.url}/a.bin", sha=sha256(other))
-    with pytest.raises(Error):
-        fetch(source)
-    server.pages = {"/a.bin": Page(other, etag=None)}
-    server.seen.clear()
-    assert (fetch(source) / "a.bin").read_bytes() == other
-    assert server.ranges("/a.bin") == ["bytes=100000-", None]
-
-
-def test_without_hash_and_etag_nothing_is_continued(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(BODY, etag=None, cuts=[100_000])}
-    assert (fetch(one(f"{server.url}/a.bin", sha=None, size=None)) / "a.bin").read_bytes() == BODY
-    assert server.ranges("/a.bin") == [None, None]
-
-
-def test_a_server_that_ignores_range_starts_anew(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(BODY, ranges=False, cuts=[100_000])}
-    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
-    assert server.ranges("/a.bin") == [None, "bytes=100000-"]
-
-
-def test_a_partial_file_that_is_whole_is_taken(server: Server, fetch: Fetch, tmp_path: Path) -> None:
-    server.pages = {"/a.bin": Page(BODY)}
-    part = tmp_path / "state" / "url" / "a.bin.part"
-    part.parent.mkdir(parents=True)
-    part.write_bytes(BODY)
-    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
-    assert server.ranges("/a.bin") == [f"bytes={len(BODY)}-"]
-
-
-@pytest.mark.parametrize("extra", [1, 70_000])
-def test_a_partial_file_that_is_too_long_starts_anew(server: Server, fetch: Fetch, tmp_path: Path, extra: int) -> None:
-    server.pages = {"/a.bin": Page(BODY)}
-    part = tmp_path / "state" / "url" / "a.bin.part"
-    part.parent.mkdir(parents=True)
-    part.write_bytes(BODY + bytes(extra))
-    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
-
-
-def test_a_busy_server_is_asked_again(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(BODY, busy=2)}
-    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
-    assert len(server.seen) == 3
-
-
-def test_a_server_that_stays_busy_is_given_up(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(BODY, busy=99)}
-    with pytest.raises(Error, match="503 Service Unavailable"):
-        fetch(one(f"{server.url}/a.bin"))
-    assert len(server.seen) == QUICK.attempts
-
-
-def test_what_is_not_there_is_not_asked_again_and_the_next_url_is_taken(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/second/a.bin": Page(BODY)}
-    assert (fetch(one(f"{server.url}/first/a.bin", f"{server.url}/second/a.bin")) / "a.bin").read_bytes() == BODY
-    assert [path for path, _ in server.seen] == ["/first/a.bin", "/second/a.bin"]
-
-
 def test_wrong_bytes_are_kept_aside_and_never_used(server: Server, fetch: Fetch, tmp_path: Path) -> None:
     wrong = BODY[:-1] + b"!"
     server.pages = {"/a.bin": Page(wrong)}
@@ -300,25 +115,6 @@ def test_wrong_bytes_are_kept_aside_and_never_used(server: Server, fetch: Fetch,
     server.pages = {"/a.bin": Page(BODY)}
     fetch(one(f"{server.url}/a.bin"))
     assert kept(tmp_path) == [aside]
-
-
-def test_wrong_bytes_at_one_url_and_right_ones_at_the_next(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(b"<html>sign in</html>"), "/b.bin": Page(BODY)}
-    assert (fetch(one(f"{server.url}/a.bin", f"{server.url}/b.bin")) / "a.bin").read_bytes() == BODY
-
-
-@pytest.mark.parametrize("announce", [True, False])
-def test_a_body_larger_than_stated_is_stopped(server: Server, fetch: Fetch, tmp_path: Path, announce: bool) -> None:
-    server.pages = {"/a.bin": Page(BODY * 3, announce=announce)}
-    with pytest.raises(Error, match="larger than the 300,000 bytes that it may have"):
-        fetch(one(f"{server.url}/a.bin"))
-    assert not [name for name in kept(tmp_path) if not name.endswith(".json")]
-
-
-def test_a_body_without_a_length_that_ends_early_is_continued(server: Server, fetch: Fetch) -> None:
-    server.pages = {"/a.bin": Page(BODY, announce=False, cuts=[100_000])}
-    assert (fetch(one(f"{server.url}/a.bin")) / "a.bin").read_bytes() == BODY
-    assert server.ranges("/a.bin") == [None, "bytes=100000-"]
 
 
 def test_no_server_at_all(fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,15 +391,3 @@ def test_a_full_disk(server: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
     (part,) = (tmp_path / "runs").rglob("FDDB2007.tar*part")
     assert part.read_bytes() == BODY[: part.stat().st_size]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_device_without_room(server: Server, fetch: Fetch, tmp_path: Path) -> None:
-    """/dev/full refuses every byte, with the very error of a full disk."""
-    server.pages = {"/a.bin": Page(BODY)}
-    (tmp_path / "state" / "url").mkdir(parents=True)
-    (tmp_path / "state" / "url" / "a.bin.part").symlink_to("/dev/full")
-    with pytest.raises(Error, match=r"the disk is full: .*a\.bin cannot be written; make room"):
-        fetch(one(f"{server.url}/a.bin"))
-    assert not (tmp_path / "raw").exists()
-    assert not (tmp_path / "state" / "url" / "a.bin").exists()

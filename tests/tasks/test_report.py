@@ -138,7 +138,7 @@ def test_what_was_published_but_not_measured_has_no_difference(profile):
     one = result("classes", "classify", {"accuracy": 0.75}, published)
     assert table([one])["map50_difference"].isna().all()
     write_json(profile.results("classes") / "metrics.json", one)
-    assert [td.text for td in page(profile).select("#summary tbody tr")[0].find_all("td")[3:5]] == ["–", "–"]
+    assert [td.text for td in page(profile).select("#summary tbody tr")[0].find_all("td")[3:5]] == ["\N{EN DASH}", "\N{EN DASH}"]
 
 
 def test_an_experiment_without_result_is_named(profile, caplog):
