@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import Shape
+from models.layers import reflect
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -36,9 +37,9 @@ class Analytic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             grey = F.conv2d(x.float(), self.mix)
-            blurred = F.conv2d(_reflect(grey, self.half), self.blur.view(1, 1, 1, -1))
+            blurred = F.conv2d(reflect(grey, self.half, self.half), self.blur.view(1, 1, 1, -1))
             blurred = F.conv2d(blurred, self.blur.view(1, 1, -1, 1))
-            return self.gain * F.conv2d(_reflect(blurred, 1), self.sobel).square().sum(1, keepdim=True).sqrt()
+            return self.gain * F.conv2d(reflect(blurred, 1, 1), self.sobel).square().sum(1, keepdim=True).sqrt()
 
     def parts(self) -> dict[str, nn.Module]:
         """Nothing has an optimiser."""
@@ -46,12 +47,6 @@ class Analytic(nn.Module):
 
     def training_step(self, inputs: Tensor, targets: Tensor, updates: object) -> dict[str, Tensor]:
         return {"loss": F.l1_loss(self(inputs), targets)}
-
-
-def _reflect(x: Tensor, width: int) -> Tensor:
-    """Borders reflected with the edge pixel repeated (b a | a b c), as the targets' are; images at least `width` pixels a side."""
-    x = torch.cat([x[..., :width].flip(-1), x, x[..., -width:].flip(-1)], -1)
-    return torch.cat([x[..., :width, :].flip(-2), x, x[..., -width:, :].flip(-2)], -2)
 
 
 def build(shape: Shape, *, sigma: PositiveFloat = 1.3, gain: PositiveFloat = 0.5) -> Analytic:

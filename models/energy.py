@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models import Shape
+from models.layers import reflect
 
 
 class Energy(nn.Module):
@@ -26,14 +27,14 @@ class Energy(nn.Module):
         self.filters: nn.Module
         if separable:
             self.filters = nn.Sequential(
-                nn.Conv2d(1, filters, (1, kernel), padding=(0, half), padding_mode="reflect", bias=False),
-                nn.Conv2d(filters, filters, (kernel, 1), padding=(half, 0), padding_mode="reflect", groups=filters, bias=False),
+                nn.Conv2d(1, filters, (1, kernel), bias=False),
+                nn.Conv2d(filters, filters, (kernel, 1), groups=filters, bias=False),
             )
         else:
-            self.filters = nn.Conv2d(1, filters, kernel, padding=half, padding_mode="reflect", bias=False)
+            self.filters = nn.Conv2d(1, filters, kernel, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        responses = self.filters(self.mix(x)).float().unflatten(1, (self.outputs, -1))  # (N, C', filters, H, W)
+        responses = self.filters(reflect(self.mix(x), self.context, self.context)).float().unflatten(1, (self.outputs, -1))  # (N, C', filters, H, W)
         # The root has no slope at zero.
         return torch.sqrt(responses.square().sum(2) + 1e-8)
 

@@ -19,3 +19,15 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
+
+
+def reflect(x: Tensor, height: int, width: int) -> Tensor:
+    """Borders reflected with the edge pixel repeated (b a | a b c), as the targets' are: (N, C, H, W) to (N, C, H + 2 height, W + 2 width).
+
+    An image is at least `height` pixels high and `width` wide.
+    """
+    if width:
+        x = torch.cat([x[..., :width].flip(-1), x, x[..., -width:].flip(-1)], -1)
+    if height:
+        x = torch.cat([x[..., :height, :].flip(-2), x, x[..., -height:, :].flip(-2)], -2)
+    return x

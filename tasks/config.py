@@ -90,7 +90,7 @@ class Optimizer(Frozen):
 
     name: Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"] = "nesterov"
     lr: float = Field(gt=0, description="the highest learning rate of the schedule")
-    momentum: float = Field(0.9, ge=0, lt=1)
+    momentum: float = Field(0.9, ge=0, lt=1, description="of the gradient; Adam's first beta")
     weight_decay: float = Field(0.0, ge=0, description="on weights of two dimensions or more; biases and norms have none")
 
 

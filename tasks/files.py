@@ -27,7 +27,9 @@ _LEFTOVER = re.compile(rf"\..+-tmp-{_MACHINE}-(\d+)-\w+(\.\w+)?")
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffix) and rename it onto `path` on success; on failure it is removed."""
-    handle, name = tempfile.mkstemp(dir=_swept(path.parent), prefix=_prefix(path.stem), suffix=path.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path.stem), suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -44,7 +46,9 @@ def atomic(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` and rename it onto `path` on success, replacing what was there."""
-    building = Path(tempfile.mkdtemp(dir=_swept(path.parent), prefix=_prefix(path.name)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    building = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path.name)))
     building.chmod(0o755)
     try:
         yield building
@@ -60,17 +64,15 @@ def _prefix(name: str) -> str:
 
 # Once a process: a folder may hold many thousand files, each of which is written by `atomic`.
 @cache
-def _swept(folder: Path) -> Path:
-    """The folder, made if there is none, without what killed processes left in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder."""
     for path in list(folder.iterdir()):
         match = _LEFTOVER.fullmatch(path.name)
         if match and not psutil.pid_exists(int(match[1])):
-            if path.is_dir() and not path.is_symlink():
+            if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-    return folder
 
 
 def write_text(path: Path, text: str) -> None:

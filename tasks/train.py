@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 import models
-from tasks import augment, config, data, provenance, tracking, training, weights
+from tasks import augment, config, data, progress, provenance, tracking, training, weights
 from tasks.config import Experiment, Profile
 from tasks.errors import Error
 from tasks.files import atomic_folder, sha256, write_json, write_text
@@ -41,6 +41,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     folder = profile.processed(experiment.data)
     examples = {s: training.Examples.of(data.Data(folder, s), info.task, device) for s in ("train", "val")}
     fingerprint = _fingerprint(experiment, info)
+    followed = progress.Followed(examples["val"].images, state / "progress") if info.task == "translate" else None
     histories: dict[int, list[dict[str, float]]] = {}
     scores: dict[int, dict[str, float]] = {}
     runs: dict[str, str | None] = {}
@@ -66,6 +67,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
 
                 def on_epoch(row: dict[str, float]) -> None:
                     values = {k: v for k, v in row.items() if k != "epoch"}
+                    if followed and seed == experiment.seeds[0]:  # noqa: B023 (used within the iteration)
+                        tracked.log_artifact(followed.draw(network, int(row["epoch"])), "progress")  # noqa: B023
                     tracked.log_metrics(values, int(row["epoch"]))
                     bar.epoch(row)
 
@@ -90,6 +93,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     with atomic_folder(out / "weights") as building:
         for seed in experiment.seeds:
             shutil.copy(state / f"seed-{seed}.safetensors", building)
+        if followed:
+            followed.animate(building / "progress.webp")
     write_text(out / "history.csv", _history_csv(histories))
     write_json(
         out / "training.json",

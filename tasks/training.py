@@ -124,9 +124,9 @@ def make_optimizer(network: nn.Module, recipe: Optimizer) -> torch.optim.Optimiz
         case "rmsprop":
             return torch.optim.RMSprop(groups, recipe.lr)
         case "adam":
-            return torch.optim.Adam(groups, recipe.lr)
+            return torch.optim.Adam(groups, recipe.lr, betas=(recipe.momentum, 0.999))
         case "adamw":
-            return torch.optim.AdamW(groups, recipe.lr)
+            return torch.optim.AdamW(groups, recipe.lr, betas=(recipe.momentum, 0.999))
 
 
 class Schedule:

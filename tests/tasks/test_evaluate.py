@@ -1,8 +1,6 @@
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +9,9 @@ import torch
 from mlflow import MlflowClient
 
 from tasks import data, metrics, training, weights
+from tasks.cli import run
 from tasks.errors import Error
-from tasks.evaluate import MAIN, evaluate, summary
+from tasks.evaluate import MAIN, evaluate, main, summary
 from tasks.files import write_json
 from tasks.train import describe
 
@@ -20,7 +19,6 @@ KEYS = {
     "experiment", "system", "task", "dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "published",
     "parameters", "epochs", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "git_commit", "versions",
 }  # fmt: skip
-ROOT = Path(__file__).parents[2]
 
 
 def trained(profile, name, seeds=(0,), runs=None):
@@ -142,12 +140,12 @@ def test_elsewhere_leaves_the_stage_alone(make_profile, tmp_path):
 def test_the_run_of_the_training_gets_the_numbers_of_test(make_profile):
     profile = make_profile()
     client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
-    run = client.create_run(client.create_experiment("evaluated")).info.run_id
-    trained(profile, "classes", runs={"0": run})
+    tracked = client.create_run(client.create_experiment("evaluated")).info.run_id
+    trained(profile, "classes", runs={"0": tracked})
     result = evaluate(profile, "classes")
-    logged = client.get_run(run).data.metrics
+    logged = client.get_run(tracked).data.metrics
     assert {name.removeprefix("test_"): value for name, value in logged.items()} == pytest.approx(result["metrics"])
-    assert "plots/confusion.png" in {artifact.path for artifact in client.list_artifacts(run, "plots")}
+    assert "plots/confusion.png" in {artifact.path for artifact in client.list_artifacts(tracked, "plots")}
 
 
 def test_nothing_trained(make_profile):
@@ -183,18 +181,16 @@ def test_a_diverged_training_writes_nothing(make_profile, name):
     assert not (folder / "plots").exists()
 
 
-def test_command_line(make_profile):
+def test_command_line(make_profile, monkeypatch, capsys):
     profile = make_profile()
     trained(profile, "classes")
-    command = [sys.executable, "-m", "tasks.evaluate"]
-    done = subprocess.run(
-        [*command, "classes"], cwd=profile.folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "24 test images: accuracy" in done.stderr
-    failed = subprocess.run(
-        [*command, "pairs"], cwd=profile.folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("error: ")
-    assert "Traceback" not in failed.stderr
+    monkeypatch.chdir(profile.folder)
+    monkeypatch.setattr(sys, "argv", ["evaluate", "classes"])
+    with pytest.raises(SystemExit) as done:
+        run(main)
+    assert not done.value.code
+    assert "24 test images: accuracy" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["evaluate", "pairs"])
+    with pytest.raises(SystemExit) as failed:
+        run(main)
+    assert str(failed.value.code).startswith("error: ")

@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,31 @@ def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None
     with pytest.raises(RuntimeError), atomic_folder(path) as building:
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tasks.files import atomic, atomic_folder
+with atomic_folder(Path("folder")) as building, atomic(Path("file.txt")) as temporary:
+    (building / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    left = list(tmp_path.iterdir())
+    assert len(left) == 2
+    # One that is alive still needs its own, and other hidden files are none of ours.
+    mine = tmp_path / left[0].name.replace(left[0].name.split("-")[3], str(os.getppid()))
+    others = tmp_path / ".folder-tmp-0123abcd-1-abcdefgh"
+    for path in (mine, others, tmp_path / ".gitignore"):
+        path.touch()
+    write_text(tmp_path / "file.txt", "whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"file.txt", ".gitignore", mine.name, others.name}
 
 
 def test_files_follow_the_umask(tmp_path: Path) -> None:

@@ -1,0 +1,345 @@
+"""Apply a trained network to photographs of one's own: `python -m tasks.apply EXPERIMENT IN OUT`.
+
+A folder keeps its structure: IN/a/b.jpg becomes OUT/a/b.png. Beside the pictures stand
+
+    applied.csv     a row per picture: file, output, SHA-256 of the file and of the weights, a note
+    skipped.csv     a row per file that could not be used, and why
+
+What is finished is not done again as long as the file and the weights are the same.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import cv2
+import numpy as np
+import PIL.Image
+import typer
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from tasks import config, files, images, provenance, weights
+from tasks.config import Profile
+from tasks.errors import Error
+from tasks.images import Undecodable
+from tasks.tiles import filter_image
+from tasks.weights import Configuration
+
+APPLIED, SKIPPED, LOCK = "applied.csv", "skipped.csv", ".apply.lock"
+MAX_BYTES = 1 << 30  # no image of `images.MAX_PIXELS` is larger
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+
+# Told of each tile, with the share of the image that it was.
+OnTile = Callable[[float], None]
+
+
+@dataclass
+class Applied:
+    """What became of the files of a folder, by their names within it."""
+
+    done: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)  # finished before
+    skipped: dict[str, str] = field(default_factory=dict)  # and the reason
+    notes: dict[str, str] = field(default_factory=dict)  # on files that were done, now or before
+
+
+class Row(NamedTuple):
+    """A line of applied.csv."""
+
+    file: str
+    output: str
+    sha256: str
+    weights: str
+    note: str
+
+
+def _translate(network: nn.Module, configuration: Configuration, image: np.ndarray, on_tile: OnTile) -> np.ndarray:
+    return filter_image(network, as_channels(image, configuration.inputs), on_tile=on_tile)
+
+
+# How a network of each task makes a picture, uint8 (H, W, 1 or 3), of an image, uint8 (H, W, 3).
+PICTURES: dict[str, Callable[[nn.Module, Configuration, np.ndarray, OnTile], np.ndarray]] = {"translate": _translate}
+
+
+def as_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 (H, W, 1 or 3) as uint8 (H, W, `channels`), in RGB order: colour becomes grey by its luma."""
+    if image.shape[2] == channels:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] if channels == 1 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def find_weights(profile: Profile, experiment: str) -> Path:
+    """The first seed's weights as trained in this profile, else those that git carries. Raises Error where there are neither."""
+    trained = profile.results(experiment) / "weights" / f"seed-{profile.experiment(experiment).seeds[0]}.safetensors"
+    embedded = profile.root / "models" / "weights" / f"{experiment}.safetensors"
+    for path in (trained, embedded):
+        if path.exists():
+            return path
+    raise Error(f"{trained}: {experiment} is not trained; train it: dvc repro train@{experiment}; or give a file with --weights")
+
+
+def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[nn.Module, Configuration]:
+    """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment."""
+    profile.experiment(experiment)
+    path = path or find_weights(profile, experiment)
+    network, configuration = weights.load(path, provenance.device(profile.params.device))
+    if configuration.experiment != experiment:
+        raise Error(f"{path}: weights of {configuration.experiment}, not of {experiment}; give that name, or other weights")
+    return network, configuration
+
+
+def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Path | None = None) -> Applied:
+    """Apply an experiment's network to a file, or to all files of a folder and the folders in it.
+
+    `to`: the folder for the pictures; for a single file also the name of its picture, which ends in .png. `weights`: a file in
+    place of those that `find_weights` finds.
+
+    A file of a folder that cannot be used is listed in skipped.csv, and the rest is done. Raises Error for an unknown experiment or
+    one whose task has no pictures, missing weights, a source that is not there, an output that would stand among the sources, a
+    single file that cannot be used, and when another `apply` is at work on the same folder.
+    """
+    path = weights or find_weights(profile, experiment)
+    network, configuration = load(profile, experiment, path)
+    if configuration.task not in PICTURES:
+        raise Error(f"{experiment}: a network of the task {configuration.task} makes no pictures; allowed: {', '.join(PICTURES)}")
+    picture = PICTURES[configuration.task]
+
+    def one(content: bytes, output: Path, on_tile: OnTile) -> str:
+        image, note = read(content)
+        _write(output, picture(network, configuration, image, on_tile))
+        return note
+
+    if source.is_file():
+        output = _single_output(source, to)
+        with _progress(experiment, 1) as (on_tile, _):
+            try:
+                note = one(_content(source), output, on_tile)
+            except Undecodable as error:
+                raise Error(f"{source}: {error}") from None
+        return Applied(done=[source.name], notes={source.name: note} if note else {})
+    if not source.is_dir():
+        raise Error(f"{source}: no such file or folder")
+    _check_apart(source, to)
+    _make_folder(to)
+    try:
+        with FileLock(to / LOCK, timeout=0):
+            return _folder(source, to, files.sha256(path), one, experiment)
+    except Timeout:
+        raise Error(f"{to}: another apply is writing there; wait for it, or give another folder") from None
+
+
+def read(content: bytes) -> tuple[np.ndarray, str]:
+    """Decode an image file: uint8 (H, W, 3) as a viewer shows it, and a note on what was left out. Raises Undecodable."""
+    with warnings.catch_warnings():
+        # On damaged metadata, which do not touch the pixels.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+        pixels = images.decode(content).pixels
+        if not pixels.size:
+            raise Undecodable("it has no pixels")
+    return pixels, "the first of several pictures" if _several(content) else ""
+
+
+def _several(content: bytes) -> bool:
+    # Decoders fail on damaged files with nearly any exception; the first picture is whole.
+    with suppress(Exception), PIL.Image.open(io.BytesIO(content), formats=images.FORMATS) as image:
+        # Telephones add a second picture to their JPEGs (MPO), which no viewer shows.
+        return bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+    return False
+
+
+def _folder(source: Path, to: Path, weights_hash: str, one: Callable[[bytes, Path, OnTile], str], title: str) -> Applied:
+    applied = Applied()
+    before = _read_rows(to / APPLIED)
+    # Written anew first: what a killed process left of its last line is gone, and what follows starts on a line of its own.
+    _write_rows(to / APPLIED, Row._fields, before.values())
+    outputs = _outputs(_list(source, to, applied.skipped))
+    with (
+        (to / APPLIED).open("a", encoding="utf-8", errors="surrogateescape", newline="") as table,
+        _progress(title, len(outputs)) as (on_tile, on_file),
+    ):
+        for name, output in outputs.items():
+            try:
+                content = _content(source / name)
+                digest = hashlib.sha256(content).hexdigest()
+                row = before.get(name)
+                if row and row[1:4] == (output, digest, weights_hash) and (to / output).is_file():
+                    applied.unchanged.append(name)
+                else:
+                    row = Row(name, output, digest, weights_hash, one(content, to / output, on_tile))
+                    csv.writer(table, lineterminator="\n").writerow(row)
+                    table.flush()
+                    before[name] = row
+                    applied.done.append(name)
+                if row.note:
+                    applied.notes[name] = row.note
+            except Undecodable as error:
+                applied.skipped[name] = str(error)
+            on_file()
+    _write_rows(to / APPLIED, Row._fields, sorted(before.values()))
+    _write_rows(to / SKIPPED, ("file", "reason"), sorted(applied.skipped.items()))
+    return applied
+
+
+def _list(source: Path, to: Path, skipped: dict[str, str]) -> list[str]:
+    """The files of a folder, as sorted paths within it with forward slashes; what cannot be read is added to `skipped`."""
+    found = []
+
+    def unreadable(error: OSError) -> None:
+        skipped[Path(error.filename).relative_to(source).as_posix()] = f"{type(error).__name__}: {error.strerror}"
+
+    for folder, inner, names in os.walk(source, onerror=unreadable):
+        inner[:] = [name for name in inner if Path(folder, name).resolve() != to.resolve()]
+        for name in [*names, *inner]:
+            path = Path(folder, name)
+            within = path.relative_to(source).as_posix()
+            if path.is_file():
+                found.append(within)
+            elif name in names:
+                skipped[within] = "no regular file"
+            elif path.is_symlink():
+                skipped[within] = "a link to a folder"
+    return sorted(found)
+
+
+def _outputs(names: Iterable[str]) -> dict[str, str]:
+    """The output of each file: photo.jpg becomes photo.png, but photo.jpg and photo.tif become photo.jpg.png and photo.tif.png.
+
+    Names that differ in case alone are one on some systems.
+    """
+    short = {}
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        short[name] = f"{stem if suffix.lower() in SUFFIXES else name}.png"
+    uses = Counter(output.casefold() for output in short.values())
+    outputs: dict[str, str] = {}
+    taken: set[str] = set()
+    for name, output in short.items():
+        output = output if uses[output.casefold()] == 1 else f"{name}.png"
+        while output.casefold() in taken:
+            output = f"{output.removesuffix('.png')}_.png"
+        taken.add(output.casefold())
+        outputs[name] = output
+    return outputs
+
+
+def _single_output(source: Path, to: Path) -> Path:
+    if to.is_dir() or to.suffix.lower() not in SUFFIXES:
+        to = to / f"{source.stem}.png"
+    elif to.suffix.lower() != ".png":
+        raise Error(f"{to}: pictures are written as PNG; give a name that ends in .png, or a folder")
+    if to.resolve() == source.resolve():
+        raise Error(f"{to}: the picture would replace the photograph; give another name or folder")
+    return to
+
+
+def _check_apart(source: Path, to: Path) -> None:
+    if source.resolve().is_relative_to(to.resolve()):
+        raise Error(f"{to}: the pictures would stand among the photographs of {source}; give another folder")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise Error(f"{path}: cannot be made ({error.strerror}); give another folder") from None
+    if not os.access(path, os.W_OK):
+        raise Error(f"{path}: cannot be written to; give another folder")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise Undecodable(f"larger than {MAX_BYTES >> 20} MB")
+        return path.read_bytes()
+    except OSError as error:
+        raise Undecodable(f"{type(error).__name__}: {error.strerror}") from None
+
+
+def _write(path: Path, picture: np.ndarray) -> None:
+    pixels = picture[..., 0] if picture.shape[2] == 1 else picture
+    with files.atomic(path) as temporary:
+        # Photographs are hardly smaller at Pillow's default level, which takes three times as long.
+        PIL.Image.fromarray(pixels).save(temporary, "PNG", compress_level=3)
+
+
+def _read_rows(path: Path) -> dict[str, Row]:
+    """What is finished; a line that a killed process did not end is left out."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        whole = file.read().rpartition("\n")[0]
+    lines = list(csv.reader(io.StringIO(whole, newline="")))
+    if lines and tuple(lines[0]) != Row._fields:
+        raise Error(f"{path}: not written by tasks.apply; give another folder, or remove the file")
+    return {line[0]: Row(*line) for line in lines[1:] if len(line) == len(Row._fields)}
+
+
+def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    # Names of files need not be UTF-8.
+    with files.atomic(path) as temporary, temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[tuple[OnTile, Callable[[], None]]]:
+    """A bar over files that moves with each tile; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    finished = 0
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+
+        def on_file() -> None:
+            nonlocal finished
+            finished += 1
+            bar.update(task, completed=finished)
+
+        yield lambda share: bar.advance(task, share), on_file
+
+
+def main(
+    experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml whose network makes images of images")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="a photograph, or a folder of them (with the folders in it)")],
+    to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for the pictures; for one photograph also a name.png")],
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+    ] = None,
+) -> None:
+    """Apply an experiment's network to photographs of any size; the pictures are PNG files of the same size.
+
+    What is finished is not done again. Files that cannot be used are listed in OUT/skipped.csv.
+    """
+    profile = config.load()
+    path = weights or find_weights(profile, experiment)
+    print(f"{experiment}: weights of {path}", file=sys.stderr)
+    report(apply(profile, experiment, source, to, path), to)
+
+
+def report(applied: Applied, to: Path) -> None:
+    """Say on stderr what was done."""
+    print(f"{to}: {len(applied.done)} done, {len(applied.unchanged)} unchanged, {len(applied.skipped)} skipped", file=sys.stderr)
+    for what, which in (("note", applied.notes), ("skipped", applied.skipped)):
+        for name, reason in [*which.items()][:10]:
+            print(f"  {what}: {name}: {reason}", file=sys.stderr)
+        if len(which) > 10:
+            print(f"  and {len(which) - 10} more, in {to / (SKIPPED if what == 'skipped' else APPLIED)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)
