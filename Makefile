@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 FOLDER := $(if $(filter sample,$(PROFILE)),.,$(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help rebuild test check ui bench lock clean
+.PHONY: help rebuild test check ui demo bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -37,6 +37,9 @@ check: $(READY)  ## ruff and mypy
 
 ui: $(READY)  ## Prefect (scheduled runs) and MLflow (comparisons) on loopback, until Ctrl-C
 	python -m flows.serve
+
+demo: $(READY)  ## a page on loopback to try the image-to-image networks on your own pictures
+	cd $(FOLDER) && python -m apps.demo
 
 bench: $(READY)  ## timings side by side with the usual way, into results/bench.json
 	python -m benchmarks

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +23,11 @@ from tasks.cli import QUIET
 from tasks.config import Profile, Target
 from tasks.errors import Error
 
-# Gradio reads its settings when it is imported.
+# Gradio reads its settings, and where uploads go, when it is imported.
 for _name, _value in {**QUIET, "HF_HUB_OFFLINE": "1"}.items():
     os.environ.setdefault(_name, _value)
+TEMPORARY = tempfile.TemporaryDirectory(prefix="darkroom-demo-")
+os.environ["GRADIO_TEMP_DIR"] = TEMPORARY.name
 import gradio as gr  # noqa: E402
 
 HOST = "127.0.0.1"
@@ -39,7 +42,11 @@ CSS = """
 #scores .scores { display: flex; flex-wrap: wrap; gap: .6em 2.2em; align-items: baseline; }
 #scores b { font-size: 1.5em; font-variant-numeric: tabular-nums; }
 #scores small, #weights small { opacity: .75; }
-#examples .grid-wrap { max-height: none; }
+#weights, #message, #scores { padding: 0 !important; }
+#examples .grid-wrap { max-height: none; min-height: 0; padding: 0; }
+#examples .grid-container { gap: 6px; margin: 0; height: auto; grid: none / repeat(5, minmax(0, 1fr)) !important; }
+#examples .gallery-item, #examples button { min-width: 0; width: 100%; height: auto; aspect-ratio: 1; }
+#main > .column:first-child { gap: 10px; }
 """
 
 # What the page is to filter: ("example" or "upload", file, name for people). Gradio keeps one for each visitor.
@@ -76,13 +83,15 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
     limits = f"at most {images.MAX_BYTES // 2**20} MiB and {images.MAX_PIXELS // 10**6} million pixels"
     source = gr.State(None)
     missing = gr.Markdown(visible=False, elem_id="missing")
-    with gr.Row(visible=False) as main:
-        with gr.Column(scale=1, min_width=300):
-            upload = gr.File(label=f"Photograph ({limits})", file_types=EXTENSIONS, height=130, elem_id="upload")
+    with gr.Row(visible=False, elem_id="main") as main:
+        with gr.Column(scale=1, min_width=320):
+            gr.Markdown(f"**Your photograph** <small>{limits}</small>")
+            upload = gr.File(show_label=False, file_types=EXTENSIONS, height=130, elem_id="upload")
+            gr.Markdown("**or an example**")
             gallery = gr.Gallery(
-                [(images.preview(images.read(path, name), 160), name) for name, path in photographs.items()],
-                label="or an example", columns=4, height=230, object_fit="cover", allow_preview=False, interactive=False,
-                buttons=[], elem_id="examples",
+                [images.preview(images.read(path, name)[0], 160) for name, path in photographs.items()],
+                label="Examples", show_label=False, columns=5, height="auto", object_fit="cover", allow_preview=False,
+                interactive=False, buttons=[], elem_id="examples",
             )  # fmt: skip
             network = gr.Dropdown([], label="Network", elem_id="network")
             weights = gr.HTML(elem_id="weights")
@@ -92,14 +101,18 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
             message = gr.HTML("<p>Upload a photograph or pick an example.</p>", elem_id="message")
             scores = gr.HTML(elem_id="scores")
             pictures = []
-            for labels in (("Photograph", "Analytic filter"), ("Network", "Difference")):
+            for labels in (("Photograph", "Analytic filter"), ("Network output", "Difference")):
                 with gr.Row():
                     for label in labels:
                         pictures.append(
                             gr.Image(
-                                label=label, format="png", interactive=False, buttons=["fullscreen"], height=380,
+                                label=label,
+                                format="png",
+                                interactive=False,
+                                buttons=["fullscreen"],
+                                height=380,
                                 elem_id=label.lower().replace(" ", "-"),
-                            )  # fmt: skip
+                            )
                         )
             download = gr.DownloadButton("Download the network's picture (PNG)", interactive=False, elem_id="download")
 
@@ -133,13 +146,16 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
             kind, scale = images.FILTERS[filter_label]
             target = Target(filter=kind, scale=scale, seed=int(seed) if kind == "random" else 0)
             kind, path, title = source
-            result = images.apply(found, images.read(Path(path), title), target)
+            photograph, about_file = images.read(Path(path), title)
+            result = images.apply(found, photograph, target)
             shown = (result.photograph, result.target, result.output, result.difference)
             file = _write(blocks, result.png(), f"{Path(title).stem}-{name}.png")
             learned = found.target.model_copy(update={"seed": found.target.seed if _random(found.target) else 0})
-            note = "" if learned == target else f"This network learned another filter: {_named(found.target)}."
+            notes = [f"{title}: {about_file}."] if about_file else []
+            if learned != target:
+                notes.append(f"This network learned another filter: {_named(found.target)}.")
             return [
-                _warning(note) if note else "",
+                _warning(" ".join(notes)) if notes else "",
                 _scores(result, title),
                 *map(images.preview, shown),
                 gr.update(value=file, interactive=True),
@@ -160,8 +176,8 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
 
     inputs, outputs = [source, network, choice, seed], [message, scores, *pictures, download]
     # One photograph at a time: each takes all the processors.
-    run = {"fn": show, "inputs": inputs, "outputs": outputs, "concurrency_limit": 1, "api_visibility": "private"}
-    quick = {"api_visibility": "private", "show_progress": "hidden"}
+    run: dict[str, Any] = {"fn": show, "inputs": inputs, "outputs": outputs, "concurrency_limit": 1, "api_visibility": "private"}
+    quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     blocks.load(open_page, None, [missing, main, network, weights, choice, seed], **quick)
     upload.upload(uploaded, upload, [upload, source], **quick).then(**run)
     gallery.select(picked, None, source, **quick).then(**run)
@@ -206,7 +222,7 @@ def _scores(result: images.Filtered, title: str) -> str:
 
 def _write(blocks: gr.Blocks, content: bytes, name: str) -> str:
     """A file that the page may give out, deleted with the page's other temporary ones."""
-    folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
+    folder = Path(tempfile.mkdtemp(dir=TEMPORARY.name))
     path = folder / re.sub(r"[^\w.-]+", "-", name)
     path.write_bytes(content)
     blocks.upload_file_set.add(str(path))
@@ -214,7 +230,7 @@ def _write(blocks: gr.Blocks, content: bytes, name: str) -> str:
 
 
 def start(profile: Profile, port: int) -> gr.Blocks:
-    """Serve the page on loopback until `close`. Temporary files go to $GRADIO_TEMP_DIR. Raises Error for a port in use."""
+    """Serve the page on loopback until `close`. Raises Error for a port in use."""
     blocks = page(profile).queue(max_size=WAITING, api_open=False)
     font = ("system-ui", "sans-serif")
     try:
@@ -245,15 +261,16 @@ def main(
         raise KeyboardInterrupt
 
     loaded = config.load(profile)
-    with tempfile.TemporaryDirectory(prefix="darkroom-demo-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
+    with TEMPORARY:
         # Ctrl-C too: a shell starts what it puts into the background with SIGINT ignored.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, interrupt)
         blocks = start(loaded, port)
         print(f"http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)
         try:
-            blocks.block_thread()
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
         finally:
             blocks.close(verbose=False)
 

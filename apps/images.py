@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 from torch import nn
 
-from tasks import config, embedded, filters, images, metrics, provenance, training, weights
+from tasks import apply as applying
+from tasks import config, embedded, filters, images, metrics, provenance, weights
 from tasks.config import Profile, Target
 from tasks.errors import Error
 from tasks.sources import DATASETS
+from tasks.tiles import filter_image
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
@@ -44,6 +46,7 @@ class Choice:
     origin: str  # where they come from, for people
     data: str
     target: Target  # what they learned
+    device: str
 
     def load(self) -> tuple[nn.Module, weights.Configuration]:
         """Raises Error for a file that is gone or not ours."""
@@ -51,7 +54,7 @@ class Choice:
             written = self.path.stat().st_mtime_ns
         except FileNotFoundError:
             raise Error(f"the weights {self.path.name} of {self.origin} are gone; load the page again") from None
-        return _load(self.path, written)
+        return _load(self.path, written, self.device)
 
     def describe(self) -> str:
         """One line: experiment, profile, commit, data. Raises Error as `load` does."""
@@ -62,9 +65,9 @@ class Choice:
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, written: int) -> tuple[nn.Module, weights.Configuration]:
+def _load(path: Path, written: int, device: str) -> tuple[nn.Module, weights.Configuration]:
     """`written`: when, so that weights of a later rebuild are read again."""
-    return weights.load(path)
+    return weights.load(path, provenance.device(device))
 
 
 def choices(profile: Profile) -> dict[str, Choice]:
@@ -77,7 +80,7 @@ def choices(profile: Profile) -> dict[str, Choice]:
         files = sorted((profile.results(name) / "weights").glob("seed-*.safetensors"), key=_seed)
         for file in files:
             label = f"{name}, seed {_seed(file)}" if len(files) > 1 else name
-            found[label] = Choice(file, f"profile {profile.name}", experiment.data, prepare.target)
+            found[label] = Choice(file, f"profile {profile.name}", experiment.data, prepare.target, profile.params.device)
     for file in sorted((profile.root / "models" / "weights").glob("*.safetensors")):
         try:
             _, configuration = weights.load(file)
@@ -98,7 +101,8 @@ def _embedded(profile: Profile, file: Path, name: str) -> Choice:
     experiment = profile.params.experiments.get(name)
     prepare = profile.params.preprocess[experiment.data] if experiment else None
     target = prepare.target if isinstance(prepare, config.PrepareTranslate) else Target()
-    return Choice(file, "embedded in the code", experiment.data if experiment else "other data", target)
+    data = experiment.data if experiment else "data of another profile"
+    return Choice(file, "embedded in the code", data, target, profile.params.device)
 
 
 def examples() -> dict[str, Path]:
@@ -106,13 +110,13 @@ def examples() -> dict[str, Path]:
     return {Path(file.name).stem: embedded.find(file)[0] for file in DATASETS["photos"].packaged}
 
 
-def read(path: Path, name: str) -> np.ndarray:
-    """A photograph as uint8 (H, W, 3), the way up that a viewer shows it. Raises Error that names it and says why not."""
+def read(path: Path, name: str) -> tuple[np.ndarray, str]:
+    """A photograph as uint8 (H, W, 3), the way up that a viewer shows it, and a note or "". Raises Error that says why not."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise Error(f"{name} has {size / 2**20:.0f} MiB, more than the {MAX_BYTES // 2**20} MiB that this page takes")
-        pixels = images.decode(path.read_bytes()).pixels
+        pixels, note = applying.read(path.read_bytes())
     except FileNotFoundError:
         raise Error(f"{name} is no longer here: uploads are deleted after an hour; choose it again") from None
     except images.Undecodable as error:
@@ -125,7 +129,7 @@ def read(path: Path, name: str) -> np.ndarray:
         raise Error(f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS // 10**6} million that this page takes")
     if min(height, width) < MIN_SIDE:
         raise Error(f"{name} has {width} x {height} pixels; it takes at least {MIN_SIDE} on each side")
-    return pixels
+    return pixels, note
 
 
 @dataclass(frozen=True)
@@ -156,12 +160,10 @@ class Filtered:
 def apply(choice: Choice, photograph: np.ndarray, target: Target) -> Filtered:
     """Filter a photograph, uint8 (H, W, 3), both ways. Raises Error for weights that are gone or not ours."""
     network, configuration = choice.load()
-    network.to(provenance.device("cpu"))
     start = time.perf_counter()
     wanted = filters.target(photograph, target)
     between = time.perf_counter()
-    inputs = cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY)[..., None] if configuration.inputs == 1 else photograph
-    output = training.to_bytes(training.predict(network, inputs[None], precision="fp32"))[0]
+    output = filter_image(network, applying.as_channels(photograph, configuration.inputs))
     return Filtered(photograph, wanted, output, between - start, time.perf_counter() - between)
 
 

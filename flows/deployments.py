@@ -1,4 +1,4 @@
-"""Serve the flows to a Prefect server: `rebuild` every night, `train` and `evaluate` on demand. `flows.serve` starts it."""
+"""Serve the flows to a Prefect server: `rebuild` every night, the others on demand. `flows.serve` starts it."""
 
 from typing import Annotated
 
@@ -6,10 +6,14 @@ import typer
 from prefect import serve
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 
+from flows.apply import apply
 from flows.evaluate import evaluate
 from flows.rebuild import rebuild
 from flows.train import train
 from tasks.errors import Error
+
+# Runs, each a process; those that are late wait.
+AT_ONCE = 3
 
 
 def main(
@@ -26,14 +30,13 @@ def main(
             parameters=parameters,
             cron=None if every else cron,
             interval=every,
-            # DVC holds a lock: a rebuild waits for the one before it.
-            concurrency_limit=1,
             entrypoint_type=module,
         )
     except ValueError as error:
         raise Error(f"--cron {cron!r}: {error}") from None
-    on_demand = [RunnerDeployment.from_flow(f, f.name, parameters=parameters, entrypoint_type=module) for f in (train, evaluate)]
-    serve(nightly, *on_demand, print_starting_message=False)
+    flows = (train, evaluate, apply)
+    on_demand = [RunnerDeployment.from_flow(f, f.name, parameters=parameters, entrypoint_type=module) for f in flows]
+    serve(nightly, *on_demand, print_starting_message=False, limit=AT_ONCE)
 
 
 if __name__ == "__main__":

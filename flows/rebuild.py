@@ -2,10 +2,13 @@
 
 import csv
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock, Timeout
 from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -14,6 +17,7 @@ from prefect.states import Completed
 from flows import ROOT
 from tasks import config, stages
 from tasks.config import Profile
+from tasks.errors import Error
 
 
 @task(task_run_name="{name}", cache_policy=NO_CACHE)
@@ -44,11 +48,26 @@ def publish(profile: Profile) -> None:
 
 @flow(flow_run_name="rebuild-{profile}")
 def rebuild(profile: str = ".") -> None:
-    """Run what is stale in a profile's folder, seen from the project's. Fails with the name of the stage that failed."""
+    """Run what is stale in a profile's folder, seen from the project's. Fails with the name of the stage that failed.
+
+    Raises Error where another rebuild runs: DVC does one thing at a time.
+    """
     loaded = config.load(ROOT / profile)
-    for name in stages.names(loaded.folder):
-        (download if name.startswith("download@") else stage)(loaded.folder, name)
-    publish(loaded)
+    with _alone(loaded.root / "runs" / "rebuild.lock"):
+        for name in stages.names(loaded.folder):
+            (download if name.startswith("download@") else stage)(loaded.folder, name)
+        publish(loaded)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """A lock that the system takes back when its holder dies; Prefect's own limit stays used up by a run that was killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise Error("another rebuild of this project runs; wait for its end, or stop it") from None
 
 
 def main(profile: Annotated[str, typer.Option(help="the folder of a params.yaml, seen from the project's")] = ".") -> None:

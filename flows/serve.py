@@ -23,7 +23,7 @@ PATIENCE = 120.0  # seconds; a first start makes the databases
 
 
 class Service:
-    """A program that runs as long as the block, healthy from its start; its output goes to `log`."""
+    """A program that runs as long as the block; its output goes to `log`."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, environment: dict[str, str], health: str | None = None
@@ -44,20 +44,19 @@ class Service:
                 text=True,
                 start_new_session=True,
             )
-        try:
-            end = time.monotonic() + PATIENCE
-            while self.health and not _healthy(self.health):
-                self.check()
-                if time.monotonic() > end:
-                    raise self._error(f"does not answer after {PATIENCE:.0f} s")
-                time.sleep(0.2)
-        except BaseException:
-            self.__exit__()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         processes.stop(self.process)
+
+    def wait(self) -> None:
+        """Return when it answers. Raises Error where it ends before that, or takes too long."""
+        end = time.monotonic() + PATIENCE
+        while self.health and not _healthy(self.health):
+            self.check()
+            if time.monotonic() > end:
+                raise self._error(f"does not answer after {PATIENCE:.0f} s")
+            time.sleep(0.2)
 
     def check(self) -> None:
         """Raises Error with the log's end where the program has ended."""
@@ -128,12 +127,13 @@ def main(
         check_free(mlflow_port, "--mlflow-port")
 
     with interruptible(), ExitStack() as running:
-        services = []
+        services: list[Service] = []
 
         def start(name: str, command: list[str], health: str | None = None) -> None:
             print(f"starting {name} ...", flush=True)
             services.append(running.enter_context(Service(name, command, logs / f"{name}.log", environment, health)))
 
+        # Side by side: each takes many seconds.
         if not prefect:
             prefect = environment["PREFECT_API_URL"] = f"http://{HOST}:{prefect_port}/api"
             start("prefect", ["prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)], f"{prefect}/health")
@@ -143,6 +143,8 @@ def main(
             command = ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
             command += ["--backend-store-uri", store, "--artifacts-destination", str(tracking.artifacts(root))]
             start("mlflow", command, f"{mlflow}/health")
+        for service in services:
+            service.wait()
         start(
             "deployments",
             ["flows.deployments", f"--profile={profile}", f"--cron={cron}", *([f"--every={every}"] if every else [])],

@@ -145,10 +145,13 @@ class Train(Frozen):
 
 
 class Published(Frozen):
+    """A number to compare with. `dataset`: what it was measured on, where that is not the experiment's own."""
+
     metric: str
     value: float
     source: str
     note: str = ""
+    dataset: str | None = None
 
 
 class Experiment(Frozen):

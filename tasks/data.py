@@ -1,7 +1,7 @@
 """Prepared data: `data/processed/<name>/`, written by `tasks.preprocess`, opened here without a copy.
 
     dataset.json                what it is and where it comes from (`Info`)
-    skipped.csv                 columns file, reason: what did not decode
+    skipped.csv                 columns file, kind (image, annotation, box), reason: what could not be used
     <split>/images.npy          uint8 (N, H, W, C); C is 1 or 3, colour in RGB order
     <split>/targets.npy         translate: uint8 (N, H, W, 1)
     <split>/index.parquet       a row per image: file, width, height (of the original), and label (int) for classify

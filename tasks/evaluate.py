@@ -1,6 +1,7 @@
 """Evaluate an experiment on its test split: `python -m tasks.evaluate EXPERIMENT`. The only step that opens test."""
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,6 +89,8 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     with atomic_folder(out / "plots") as plots, atomic_folder(evaluated) as predictions:
         history = pd.read_csv(trained / "history.csv")
         figures.save(figures.curves(history, MAIN[info.task]), plots / "curves.png")
+        if (animation := trained / "weights" / "progress.webp").exists():
+            shutil.copy(animation, plots)
         (_classes if info.task == "classify" else _pictures)(test, info, first, plots, predictions)
         write_json(predictions / "metrics.json", result)
         write_json(predictions / "dataset.json", info.model_dump(mode="json"))

@@ -23,7 +23,7 @@ def export(profile: Profile, experiment: str, to: Path, weights: Path | None = N
     if to.suffix != ".onnx":
         raise Error(f"{to}: give a name that ends in .onnx")
     network, configuration = apply.load(profile, experiment, weights)
-    network = network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = network.cpu().to(memory_format=torch.contiguous_format)
     multiple = int(getattr(network, "multiple", 1))
     # Sizes of one would be taken for constants, and equal ones for the same.
     side = -(-configuration.size // multiple) * multiple

@@ -4,6 +4,7 @@ Their backgrounds are transparent and their ink is a middle grey, so that they r
 matplotlib's objects are used: `pyplot` keeps a global state that threads and servers share.
 """
 
+import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,9 +46,38 @@ NAMED_CLASSES = 20
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG; identical figures give identical files."""
-    FigureCanvasAgg(figure)
     with atomic(path) as temporary:
-        figure.savefig(temporary, transparent=True, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})
+        temporary.write_bytes(png(figure))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    content = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(content, format="png", transparent=True, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})
+    return content.getvalue()
+
+
+def sizes(rows: pd.DataFrame, label: str) -> Figure:
+    """Quality against the number of parameters on the left, and against the seconds of training on the right.
+
+    `rows`: columns name, value, parameters, train_seconds. What has no parameters is drawn as a line, a bound.
+    """
+    figure = Figure((9, 3.6), SHARP, layout="constrained")
+    learned = rows[rows["parameters"] > 0]
+    for axes, column, words in zip(figure.subplots(1, 2, sharey=True), ("parameters", "train_seconds"), ("parameters", "training (s)")):
+        _plain(axes, ("left", "bottom"))
+        axes.grid(axis="y", color=FAINT, lw=0.7)
+        for _, bound in rows[rows["parameters"] == 0].iterrows():
+            axes.axhline(bound["value"], color=FAINT, linestyle="--")
+            axes.annotate(bound["name"], (0.01, bound["value"]), xycoords=("axes fraction", "data"), va="top", **TEXT)
+        axes.scatter(learned[column], learned["value"], color=BLUE, s=22, zorder=3)
+        for _, row in learned.iterrows():
+            axes.annotate(row["name"], (row[column], row["value"]), xytext=(4, 3), textcoords="offset points", color=INK, fontsize=7)
+        axes.set_xscale("log")
+        axes.set_xlabel(words, **TEXT)
+        axes.set_ylabel(label, **TEXT)
+    return figure
 
 
 def curves(history: pd.DataFrame, metric: str) -> Figure:

@@ -4,6 +4,7 @@ What is not yet whole has a name that says which process makes it, `.<name>-tmp-
 killed left behind is removed by the next one that writes into the same folder.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ from typing import Any
 
 import psutil
 
+# Free bytes of a disk that counts as full.
+FULL = 1 << 16
 # A number of a process says nothing on another machine, or in another container, that shares the folder.
 _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 _LEFTOVER = re.compile(rf"\..+-tmp-{_MACHINE}-(\d+)-\w+(\.\w+)?")
@@ -33,12 +36,18 @@ def atomic(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        # mkstemp makes private files; what we publish follows the user's umask, as any other file does.
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         yield temporary
+        # The user's umask, as any other file has: mkstemp makes private files, and so do some of those who write to its name.
+        temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
+    except Exception as error:
+        # Libraries say it in their own ways, PyTorch with "unexpected pos", which says nothing.
+        full = os.strerror(errno.ENOSPC)
+        if not isinstance(error, OSError) and (full in str(error) or shutil.disk_usage(path.parent).free < FULL):
+            raise OSError(errno.ENOSPC, full, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

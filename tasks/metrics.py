@@ -70,7 +70,7 @@ def confusion(predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str])
 
 def _counts(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """Images (K, K) by label and prediction."""
-    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    return np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

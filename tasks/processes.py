@@ -3,26 +3,30 @@
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 
 def stop(process: subprocess.Popen[str], patience: float = 15) -> None:
-    """Ask a process to end, then end what is left of it and of its descendants after `patience` seconds."""
+    """Ask a process and its descendants to end, then end what is left of them after `patience` seconds.
+
+    All are asked: a descendant may have something to say at its end, such as a flow that its run is over.
+    """
     try:
         root = psutil.Process(process.pid)
         tree = [*root.children(recursive=True), root]
     except psutil.NoSuchProcess:
         return
-    process.terminate()
-    _, alive = psutil.wait_procs(tree[-1:], patience)
+    for each in reversed(tree):
+        with suppress(psutil.NoSuchProcess):
+            each.terminate()
+    _, alive = psutil.wait_procs(tree, patience)
     # Those that started something after the first look are still there to say so.
     for left in tree + [child for p in alive for child in p.children(recursive=True)]:
-        try:
+        with suppress(psutil.NoSuchProcess):
             left.kill()
-        except psutil.NoSuchProcess:
-            continue
     process.wait()
 
 

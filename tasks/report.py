@@ -16,7 +16,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
-from tasks import config
+from tasks import config, figures
 from tasks.config import Profile
 from tasks.data import SPLITS
 from tasks.errors import Error
@@ -46,8 +46,11 @@ FIGURES = {
     "strip.png": "Test pictures chosen by their place in the order of PSNR, and their absolute difference from the target.",
     "confusion.png": "Confusion matrix on test: counts, coloured by the share of each actual class.",
     "confused.png": "The pairs mistaken most often, with the network's surest mistakes and the probability it gave them.",
+    "progress.webp": "A few validation images after each epoch.",
     "curves.png": "Learning curves, a line a seed.",
 }
+# From so many experiments on the same data a figure says more than the table.
+SEVERAL = 3
 # More would not open well on a phone.
 LARGEST_PAGE = 5_000_000
 
@@ -79,6 +82,7 @@ def report(profile: Profile) -> Path:
         profile=profile.name,
         experiments=[_section(profile, name, result) for name, result in results.items()],
         missing=missing,
+        sizes=_sizes(profile, results),
         commits=_distinct(result["git_commit"] for result in results.values()),
         devices=_distinct(result["device"] for result in results.values()),
         versions=_distinct(", ".join(f"{k} {v}" for k, v in result["versions"].items()) for result in results.values()),
@@ -100,7 +104,8 @@ def table(results: Any) -> pd.DataFrame:
         for published in reversed(result["published"]):  # of several, the first one stays
             metric, value = published["metric"], published["value"]
             row[f"{metric}_published"] = value
-            row[f"{metric}_difference"] = result["metrics"][metric] - value if metric in result["metrics"] else None
+            comparable = metric in result["metrics"] and published["dataset"] in (None, result["dataset"])
+            row[f"{metric}_difference"] = result["metrics"][metric] - value if comparable else None
         row |= {key: result[key] for key in ("parameters", "epochs", "train_seconds", "peak_memory_mb", "device", "threads")}
         row |= {"seeds": " ".join(map(str, result["seeds"])), "git_commit": result["git_commit"]}
         rows.append(row)
@@ -154,7 +159,7 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
         "main": main,
         "comparisons": comparisons,
         "figures": [
-            {"uri": _data_uri(plots / file), "caption": caption, "kind": file.removesuffix(".png")}
+            {"uri": _data_uri(plots / file), "caption": caption, "kind": Path(file).stem}
             for file, caption in FIGURES.items()
             if (plots / file).exists()
         ],
@@ -179,6 +184,30 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
     }
 
 
+def _sizes(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """A figure of quality against size and cost for each prepared data set that several networks were trained on."""
+    groups: dict[str, list[str]] = {}
+    for name in results:
+        groups.setdefault(profile.params.experiments[name].data, []).append(name)
+    drawn = []
+    for data, names in groups.items():
+        metric = next((m for m in HEADLINES if m in results[names[0]]["metrics"]), None)
+        if metric is None or len(names) < SEVERAL:
+            continue
+        label, factor, _, unit = SHOWN[metric]
+        rows = pd.DataFrame(
+            {
+                "name": names,
+                "value": [factor * results[name]["metrics"][metric] for name in names],
+                "parameters": [results[name]["parameters"] for name in names],
+                "train_seconds": [results[name]["train_seconds"] for name in names],
+            }
+        )
+        picture = figures.png(figures.sizes(rows, f"{label} ({unit})" if unit else label))
+        drawn.append({"data": data, "uri": _uri(picture, "image/png"), "caption": f"{label} on test of {data}, against size and cost."})
+    return drawn
+
+
 def _number(metric: str, result: Mapping[str, Any]) -> Number:
     value, validation = result["metrics"][metric], result["val_metrics"].get(metric)
     label, factor, decimals, unit = SHOWN.get(metric, (metric, 1, 4, ""))
@@ -198,8 +227,10 @@ def _compare(published: Mapping[str, Any], result: Mapping[str, Any]) -> Compari
     metric, value = published["metric"], published["value"]
     ours = result["metrics"][metric]
     label, factor, decimals, unit = SHOWN.get(metric, (metric, 1, 4, ""))
+    # Numbers of another data set stand beside ours, and are not compared with them.
+    comparable = published["dataset"] in (None, result["dataset"])
     # Of percentages the difference is in points.
-    difference = f"{(ours - value) * factor:+.{decimals}f}{' points' if unit == '%' else f' {unit}' if unit else ''}"
+    difference = "" if not comparable else f"{(ours - value) * factor:+.{decimals}f}{' points' if unit == '%' else f' {unit}' if unit else ''}"
     # Shares are drawn on their whole scale, others against the larger one.
     longest = 1 if metric in SHOWN and (unit == "%" or metric == "ssim") else max(abs(ours), abs(value)) or 1
     return Comparison(
@@ -209,7 +240,7 @@ def _compare(published: Mapping[str, Any], result: Mapping[str, Any]) -> Compari
         difference=difference.replace("-", "\N{MINUS SIGN}"),
         better=ours <= value if metric in LOWER_IS_BETTER else ours >= value,
         source=published["source"],
-        note=published["note"],
+        note=published["note"] if comparable else f"{published['note']} on {published['dataset']}".strip(),
         width=round(100 * abs(ours) / longest, 2),
         width_published=round(100 * abs(value) / longest, 2),
     )
@@ -256,7 +287,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _data_uri(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return _uri(path.read_bytes(), f"image/{path.suffix[1:]}")
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _distinct(values: Any) -> list[str]:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
 from shutil import copytree
@@ -170,8 +171,7 @@ class Run:
             client.log_batch(self.id, tags=known)
             for start in range(0, len(values), PARAMETERS_A_BATCH):
                 client.log_batch(self.id, params=values[start : start + PARAMETERS_A_BATCH])
-            installed = sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.lower)
-            client.log_text(self.id, "\n".join(installed) + "\n", "environment/requirements.txt")
+            client.log_text(self.id, _environment(), "environment/requirements.txt")
 
         self._attempt(write)
 
@@ -248,6 +248,12 @@ def _find(client: "MlflowClient", run_id: str) -> Any:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
+
+
+@cache
+def _environment() -> str:
+    """What is installed, as a requirements file."""
+    return "".join(f"{line}\n" for line in sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.lower))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

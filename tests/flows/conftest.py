@@ -2,14 +2,15 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 # Prefect reads its settings when it is imported: nothing of the user's is read or written.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="prefect-")
@@ -46,20 +47,19 @@ def prefect() -> Iterator[None]:
 def initialise(folder: Path) -> None:
     """Make a folder a git and DVC project."""
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
+    Repo.init(str(folder)).close()
+
+
+def write_project(folder: Path, **stages: Any) -> Path:
+    """A profile with a DAG of three stages; keyword arguments replace stages."""
+    for part in ("data", "results"):
+        (folder / part).mkdir(parents=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES | stages}, sort_keys=False))
+    initialise(folder)
+    return folder
 
 
 @pytest.fixture
 def make_project(tmp_path: Path) -> Callable[..., Path]:
-    """Make a profile with a DAG of three stages; keyword arguments replace stages."""
-
-    def make(**stages: Any) -> Path:
-        folder = tmp_path / "project"
-        for part in ("data", "results"):
-            (folder / part).mkdir(parents=True)
-        (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-        (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES | stages}, sort_keys=False))
-        initialise(folder)
-        return folder
-
-    return make
+    return partial(write_project, tmp_path / "project")

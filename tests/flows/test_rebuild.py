@@ -1,10 +1,11 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
+from filelock import FileLock
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, LogFilter
 from prefect.client.schemas.sorting import ArtifactSort
@@ -13,6 +14,7 @@ from flows import rebuild as module
 from flows.rebuild import rebuild
 from tasks import stages
 from tasks.errors import Error
+from tests.flows.conftest import write_project
 
 pytestmark = pytest.mark.usefixtures("prefect")
 MakeProject = Callable[..., Path]
@@ -34,9 +36,20 @@ def run(folder: Path) -> Any:
     return rebuild(str(folder), return_state=True)
 
 
-def test_stages_come_from_dvc_in_order_and_unchanged_ones_are_skipped(make_project: MakeProject) -> None:
-    folder = make_project()
-    first = run(folder)
+class Rebuilt(NamedTuple):
+    folder: Path
+    state: Any
+
+
+@pytest.fixture(scope="module")
+def rebuilt(prefect: None, tmp_path_factory: pytest.TempPathFactory) -> Rebuilt:
+    """A project after its first run."""
+    folder = write_project(tmp_path_factory.mktemp("rebuilt") / "project")
+    return Rebuilt(folder, run(folder))
+
+
+def test_stages_come_from_dvc_in_order_and_unchanged_ones_are_skipped(rebuilt: Rebuilt) -> None:
+    folder, first = rebuilt
     assert first.is_completed(), first
     assert (folder / "results" / "table.csv").read_text() == "x,y\n1,3\n"
     names = ["download@a", "second", "report"]
@@ -49,9 +62,8 @@ def test_stages_come_from_dvc_in_order_and_unchanged_ones_are_skipped(make_proje
     assert (folder / "results" / "table.csv").exists()
 
 
-def test_a_run_shows_the_table_and_the_report(make_project: MakeProject) -> None:
-    folder = make_project()
-    flow_run = run(folder).state_details.flow_run_id
+def test_a_run_shows_the_table_and_the_report(rebuilt: Rebuilt) -> None:
+    folder, flow_run = rebuilt.folder, rebuilt.state.state_details.flow_run_id
 
     async def read() -> list[Any]:
         async with get_client() as client:
@@ -84,8 +96,8 @@ def test_a_download_is_tried_again(make_project: MakeProject, monkeypatch: pytes
     assert (folder / "tries.txt").read_text() == "tried\n" * 3
 
 
-def test_what_a_stage_prints_is_in_its_log(make_project: MakeProject) -> None:
-    flow_run = run(make_project()).state_details.flow_run_id
+def test_what_a_stage_prints_is_in_its_log(rebuilt: Rebuilt) -> None:
+    flow_run = rebuilt.state.state_details.flow_run_id
     second = next(r for r in task_runs(flow_run) if r.name == "second")
 
     async def read() -> list[str]:
@@ -99,6 +111,16 @@ def test_what_a_stage_prints_is_in_its_log(make_project: MakeProject) -> None:
             return [log.message for log in logs]
 
     assert "second stage" in asyncio.run(read())
+
+
+def test_a_second_rebuild_at_the_same_time_is_refused(make_project: MakeProject) -> None:
+    folder = make_project()
+    (folder / "runs").mkdir()
+    with FileLock(folder / "runs" / "rebuild.lock"):
+        state = run(folder)
+    assert state.is_failed()
+    assert "another rebuild of this project runs" in state.message
+    assert not (folder / "data" / "a.csv").exists()
 
 
 def test_a_folder_without_dvc_is_refused(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def served(make_project: Callable[..., Path], tmp_path: Path) -> Iterator[Served
     prefect, mlflow = free_ports(2)
     environment = {k: v for k, v in os.environ.items() if k not in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")}
     environment["PREFECT_HOME"] = str(tmp_path / "prefect")
-    options = {"--prefect-port": prefect, "--mlflow-port": mlflow, "--profile": project, "--every": 5}
+    options = {"--prefect-port": prefect, "--mlflow-port": mlflow, "--profile": project, "--every": 15}
     command = [sys.executable, "-m", "flows.serve", *(str(part) for option in options.items() for part in option)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
@@ -89,7 +89,7 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     assert run["auto_scheduled"]
     assert (served.project / "results" / "table.csv").read_text() == "x,y\n1,3\n"
     deployments = httpx.post(f"{served.prefect}/deployments/filter", json={}).json()
-    assert {d["name"] for d in deployments} == {"rebuild", "train", "evaluate"}
+    assert {d["name"] for d in deployments} == {"rebuild", "train", "evaluate", "apply"}
     assert [d["name"] for d in deployments if d["schedules"]] == ["rebuild"]
 
     family = psutil.Process(served.process.pid).children(recursive=True)
@@ -120,5 +120,5 @@ def test_a_service_that_ends_at_once_says_why(tmp_path: Path) -> None:
     service = serve.Service(
         "broken", ["flows.no_such_module"], tmp_path / "broken.log", dict(os.environ), "http://127.0.0.1:9/health"
     )
-    with pytest.raises(Error, match="No module named"), service:
-        pass
+    with service, pytest.raises(Error, match="No module named"):
+        service.wait()

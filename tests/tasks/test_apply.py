@@ -168,30 +168,30 @@ def test_what_is_finished_is_not_done_again(profile: Profile, tmp_path: Path) ->
 
 def test_a_killed_run_goes_on(profile: Profile, tmp_path: Path) -> None:
     large = encoded(Image.fromarray(np.tile(PHOTO, (30, 30, 1))), "BMP")
-    source, to = folder_of(tmp_path / "in", {f"{i:03}.bmp": large[:-1] + bytes([i]) for i in range(150)}), tmp_path / "out"
+    source, to = folder_of(tmp_path / "in", {f"{i:03}.bmp": large[:-1] + bytes([i]) for i in range(40)}), tmp_path / "out"
     command = [sys.executable, "-m", "tasks.apply", "pairs", str(source), str(to)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=profile.folder, env=environment, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 200
     while len(list(to.glob("[0-9]*.png"))) < 3 and time.monotonic() < until:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     finished = rows(to / "applied.csv")
-    assert 0 < len(finished) < 150
+    assert 0 < len(finished) < 40
     # As if the kill had come within a line.
     table = to / "applied.csv"
     table.write_bytes(table.read_bytes()[:-20])
     applied = apply(profile, "pairs", source, to)
     assert len(applied.unchanged) == len(finished) - 1
-    assert len(applied.done) == 150 - len(applied.unchanged)
-    assert len(rows(table)) == len(list(to.glob("*.png"))) == 150
+    assert len(applied.done) == 40 - len(applied.unchanged)
+    assert len(rows(table)) == len(list(to.glob("*.png"))) == 40
 
 
 def test_names_that_would_meet_are_kept_apart(profile: Profile, tmp_path: Path) -> None:
     jpeg = encoded(RED, "JPEG")
     names = ["photo.jpg", "photo.png", "Photo.png.jpg", "only.jpg", "only.xmp", "bare"]
-    source = folder_of(tmp_path / "in", {name: jpeg for name in names})
+    source = folder_of(tmp_path / "in", dict.fromkeys(names, jpeg))
     applied = apply(profile, "pairs", source, tmp_path / "out")
     assert sorted(applied.done) == sorted(names)
     outputs = {row["file"]: row["output"] for row in rows(tmp_path / "out" / "applied.csv")}

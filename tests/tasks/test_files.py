@@ -1,10 +1,14 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tasks.files import atomic, atomic_folder, sha256, write_json, write_text
 
@@ -66,6 +70,27 @@ def test_files_follow_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk is for root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("write", [torch.save, save_file], ids=["torch", "safetensors"])
+def test_a_full_disk_is_said_as_such_and_leaves_nothing(small_disk: Path, write: Callable[..., None]) -> None:
+    with (
+        pytest.raises(OSError, match=r"No space left on device: .*weights\.bin"),
+        atomic(small_disk / "weights.bin") as temporary,
+    ):
+        write({"weights": torch.zeros(100_000)}, temporary)
+    assert list(small_disk.iterdir()) == []
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:

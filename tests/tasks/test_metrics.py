@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-from sklearn.metrics import log_loss
+from sklearn.metrics import confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from tasks import metrics
@@ -48,6 +48,20 @@ def test_images_agree_with_scikit_image(pair):
         equal = np.array_equal(output, target)
         assert row.psnr == pytest.approx(100 if equal else peak_signal_noise_ratio(target, output, data_range=255))
         assert row.l1 == pytest.approx(np.abs(output / 255 - target / 255).mean(), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(predictions())
+def test_classes_agree_with_scikit_learn(predicted):
+    logits, labels = predicted
+    classes = [str(i) for i in range(logits.shape[1])]
+    found = logits.argmax(1)
+    assert metrics.classify(logits, labels)["macro_f1"] == pytest.approx(f1_score(labels, found, average="macro"))
+    reference = precision_recall_fscore_support(labels, found, labels=range(len(classes)), zero_division=0)
+    assert_allclose(metrics.per_class(found, labels, classes).drop(columns="class").to_numpy().T, reference)
+    assert (metrics.confusion(found, labels, classes) == confusion_matrix(labels, found, labels=range(len(classes)))).all(
+        axis=None
+    )
 
 
 def test_images_by_hand():

@@ -200,3 +200,128 @@ def test_scenes_have_boxes_that_hardly_overlap_and_come_again_by_seed(raw, monke
 def test_a_missing_file_says_how_to_get_it(raw):
     with pytest.raises(Error, match="dvc repro download@mnist"):
         readers.read(raw, block("mnist", task="classify", validation=1))
+
+
+def test_cifar100_takes_the_fine_labels(raw, tmp_path):
+    """cifar-100-binary/{train,test}.bin: a row is the coarse label, the fine one, and the planes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+    rows = [bytes([i % 2, 3 + i]) + p.transpose(2, 0, 1).tobytes() for i, p in enumerate(pixels)]
+    names = {"fine_label_names.txt": "".join(f"fine_{i}\n" for i in range(100)), "coarse_label_names.txt": "c0\nc1\n"}
+    files = {"train.bin": b"".join(rows[:4]), "test.bin": b"".join(rows[4:])}
+    files |= {name: text.encode() for name, text in names.items()}
+    tar(raw / "cifar-100-binary.tar.gz", {f"cifar-100-binary/{name}": content for name, content in files.items()})
+    result = preprocess.write(raw, block("cifar100", task="classify", validation=1), tmp_path / "out")
+    assert result.counts == {"train": 3, "val": 1, "test": 2}
+    assert (len(result.classes), result.classes[7], result.size, result.channels) == (100, "fine_7", 32, 3)
+    test = Data(tmp_path / "out", "test")
+    assert test.labels.tolist() == [7, 8]
+    assert np.array_equal(test.images, pixels[4:])
+    assert sorted([*Data(tmp_path / "out", "train").labels, *Data(tmp_path / "out", "val").labels]) == [3, 4, 5, 6]
+
+
+def test_pets_have_breeds_and_the_publishers_split(raw, tmp_path):
+    """Lines are: image, breed from 1 to 37, species, breed within the species. The archives hold more than the lists name."""
+    trainval = "Abyssinian_1 1 1 1\nAbyssinian_10 1 1 1\nhavanese_2 2 2 1\nhavanese_3 2 2 1\n"
+    test = "Abyssinian_2 1 1 1\nhavanese_1 2 2 1\n"
+    lists = {"trainval.txt": trainval, "test.txt": test, "list.txt": f"#Image CLASS-ID SPECIES BREED ID\n{trainval}{test}"}
+    lists |= {"xmls/Abyssinian_1.xml": "<annotation/>", "._trainval.txt": "\0"}
+    tar(raw / "annotations.tar.gz", {f"annotations/{name}": text.encode() for name, text in lists.items()})
+    stems = [line.split()[0] for line in (trainval + test).splitlines()]
+    photographs = {f"images/{stem}.jpg": jpeg(40 + i, 30) for i, stem in enumerate(stems)}
+    tar(raw / "images.tar.gz", photographs | {"images/extra.mat": b"matlab", "images/._Abyssinian_1.jpg": b"mac"})
+    result = preprocess.write(raw, block("pets", task="classify", validation=2, size=24), tmp_path / "out")
+    assert result.classes == ("Abyssinian", "havanese")
+    assert result.counts == {"train": 2, "val": 2, "test": 2}
+    assert result.skipped == 0
+    index = Data(tmp_path / "out", "test").index
+    assert index[["file", "label"]].to_numpy().tolist() == [["images/Abyssinian_2.jpg", 0], ["images/havanese_1.jpg", 1]]
+    assert sorted(Data(tmp_path / "out", "val").labels) == [0, 1]
+    tar(raw / "annotations.tar.gz", {"annotations/test.txt": b""})
+    with pytest.raises(Error, match=r"no annotations/trainval.txt and test.txt"):
+        readers.read(raw, block("pets", task="classify", validation=2, size=24))
+
+
+def test_wider_face_has_boxes_of_faces_and_photographs_without(raw, tmp_path):
+    """A face is x, y, width, height, blur, expression, illumination, invalid, occlusion, pose."""
+    boxes = "0--Parade/a.jpg\n2\n4 3 10 6 0 0 0 0 0 0 \n20 10 5 5 2 0 0 1 2 0 \n1--Handshaking/b.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \n"
+    (raw / "wider_face_val_bbx_gt.txt").write_text(boxes)
+    with zipfile.ZipFile(raw / "WIDER_val.zip", "w") as archive:
+        for name in ("0--Parade/a.jpg", "1--Handshaking/b.jpg", "1--Handshaking/unlisted.jpg"):
+            archive.writestr(f"WIDER_val/images/{name}", jpeg())
+    result = preprocess.write(raw, block("wider-face", task="detect", size=80), tmp_path / "out")
+    assert (result.classes, result.counts) == (("face",), {"train": 0, "val": 0, "test": 2})
+    data = Data(tmp_path / "out", "test")
+    assert data.index.file.tolist() == ["0--Parade/a.jpg", "1--Handshaking/b.jpg"]
+    assert data.boxes[["image", "x1", "y1", "x2", "y2", "difficult"]].to_numpy().tolist() == [
+        [0, 8, 6, 28, 18, False],
+        [0, 40, 20, 50, 30, True],
+    ]
+    (raw / "wider_face_val_bbx_gt.txt").write_text("0--Parade/a.jpg\n3\n4 3 10 6 0 0 0 0 0 0\n")
+    with pytest.raises(Error, match="not WIDER FACE's list of boxes"):
+        readers.read(raw, block("wider-face", task="detect", size=80))
+
+
+def test_fddb_is_held_out_of_by_share(raw, tmp_path):
+    stems = [f"img_{i}" for i in range(10)]
+    files = {"FDDB2007/ImageSets/Main/train.txt": "\n".join(stems).encode()}
+    files |= {f"FDDB2007/Annotations/{stem}.xml": annotation(f"{stem}.jpg", ("face", 3, 3, 12, 12)) for stem in stems}
+    files |= {f"FDDB2007/JPEGImages/{stem}.jpg": jpeg() for stem in stems}
+    tar(raw / "FDDB2007.tar", files)
+    result = preprocess.write(raw, block("fddb", task="detect", size=40, validation=0.25, test=0.2), tmp_path / "out")
+    assert (result.classes, result.counts) == (("face",), {"train": 6, "val": 2, "test": 2})
+    assert Data(tmp_path / "out", "test").boxes[["x1", "y1", "x2", "y2"]].to_numpy().tolist() == [[2, 2, 12, 12]] * 2
+
+
+def digits(folder, count=100):
+    """Digits that look like bars, each with an ink of its own."""
+    table = np.zeros((count, 785), np.uint8)
+    for i, row in enumerate(table):
+        row[:784].reshape(28, 28)[4:24, 10:18] = 255 - i
+    table[:, -1] = np.arange(count) % 10
+    text = "\n".join(",".join(map(str, row)) for row in table.tolist())
+    (folder / "mnist_5k.csv.gz").write_bytes(gzip.compress(text.encode()))
+    return table
+
+
+def test_mnist_5k_has_as_many_held_out_of_each_digit(raw, tmp_path):
+    table = digits(raw)
+    result = preprocess.write(raw, block("mnist-5k", task="classify", validation=20, test=30), tmp_path / "out")
+    assert result.counts == {"train": 50, "val": 20, "test": 30}
+    for split, each in (("train", 5), ("val", 2), ("test", 3)):
+        assert np.bincount(Data(tmp_path / "out", split).labels).tolist() == [each] * 10
+    data = Data(tmp_path / "out", "train")
+    row = int(data.index.file[0].removeprefix("row-"))
+    assert np.array_equal(data.images[0].reshape(-1), table[row, :784])
+    (raw / "mnist_5k.csv.gz").write_bytes((raw / "mnist_5k.csv.gz").read_bytes()[:-9])
+    with pytest.raises(Error, match=r"mnist_5k.csv.gz: cannot be read"):
+        readers.read(raw, block("mnist-5k", task="classify", validation=20, test=30))
+
+
+def test_no_digit_and_no_pixel_of_a_scene_is_in_two_splits(raw, monkeypatch):
+    """What each split is made from is watched where it is used: scaled and blended, it cannot be told apart any more."""
+    monkeypatch.setattr(readers.regions, "SCENES", 120)
+    photographs(raw)
+    digits(raw)
+    drawn, pixels = [], []
+    place, crop = readers.regions._place, readers.regions._crop
+
+    def watched_place(scene, digit, *rest):
+        drawn[-1].add(int(digit.max()))
+        return place(scene, digit, *rest)
+
+    def watched_crop(cell, *rest):
+        drawn.append(set())
+        pixels.append(set((cell.astype(int) @ (1, 256, 65536)).ravel().tolist()))
+        return crop(cell, *rest)
+
+    monkeypatch.setattr(readers.regions, "_place", watched_place)
+    monkeypatch.setattr(readers.regions, "_crop", watched_crop)
+    data = readers.read(raw, block("scenes", task="detect", size=64))
+    assert len(drawn) == len(data.items) == 120
+    for used in (drawn, pixels):
+        seen = {split: set() for split in SPLITS}
+        for item, values in zip(data.items.values(), used, strict=True):
+            seen[item.split] |= values
+        assert all(seen.values())
+        assert not seen["train"] & seen["val"]
+        assert not (seen["train"] | seen["val"]) & seen["test"]

@@ -1,0 +1,43 @@
+import socket
+import subprocess
+import sys
+
+import httpx
+
+from apps import images
+from tasks.config import Profile
+from tests.conftest import ROOT
+
+
+def test_a_port_in_use_is_said_without_a_traceback(trained: Profile) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "apps.demo", "--port", str(port), "--profile", str(trained.folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert f"error: port {port} is in use" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def upload(address: str, content: bytes) -> httpx.Response:
+    files = {"files": ("photo.jpg", content, "image/jpeg")}
+    return httpx.post(f"{address}/gradio_api/upload", files=files, trust_env=False, timeout=60)
+
+
+def test_the_server_itself_refuses_what_is_over_the_limit(address: str) -> None:
+    assert upload(address, bytes(images.MAX_BYTES + 1)).status_code == 413
+    assert upload(address, b"small").is_success
+
+
+def test_the_browser_is_told_to_load_nothing_from_elsewhere(address: str) -> None:
+    policy = httpx.get(address, trust_env=False).headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'")
+    assert "http" not in policy
+
+
+def test_files_of_the_machine_are_not_served(address: str) -> None:
+    for path in ("/etc/passwd", str(ROOT / "params.yaml")):
+        assert not httpx.get(f"{address}/gradio_api/file={path}", trust_env=False).is_success

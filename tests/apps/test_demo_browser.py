@@ -1,0 +1,156 @@
+"""The page in a real browser, as a person uses it."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
+
+from apps import images
+from tasks.config import Profile, Target
+from tests.apps.conftest import CHROMIUM, serving, untrained_profile
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="NO CHROMIUM: the demo page is NOT tested in a browser; apt-get install chromium"
+    ),
+]
+PATIENCE = 60_000  # ms
+SWITCHES = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+            "disable-component-update", "disable-sync")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[f"--{switch}" for switch in SWITCHES])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A visitor's page, which may ask nothing of any other machine, nor show a stack trace."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1100})
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    elsewhere: list[str] = []
+    local = ("http://127.0.0.1:", "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(local) else elsewhere.append(request.url))
+    yield page
+    assert "Traceback" not in page.content()
+    page.close()
+    assert elsewhere == []
+
+
+def photograph(orientation: int = 1) -> FilePayload:
+    """A JPEG of 120 x 80 pixels, which a viewer shows as 80 x 120 with an orientation of 6."""
+    ramp = np.add.outer(np.arange(80), np.arange(120)) % 97 * 2
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.fromarray(np.stack([ramp, ramp.max() - ramp, ramp // 2], -1).astype(np.uint8)).save(out, "JPEG", exif=exif)
+    return {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()}
+
+
+def upload(page: Page, file: FilePayload | str) -> None:
+    page.set_input_files("#upload input[type=file]", file)
+
+
+def test_a_photograph_is_filtered_and_downloaded(page: Page, address: str, trained: Profile, tmp_path: Path) -> None:
+    page.goto(address)
+    expect(page.locator("#weights")).to_contain_text("pairs, seed 0 · profile sample · commit")
+    file = photograph(orientation=6)
+    upload(page, file)
+    expect(page.locator("#scores")).to_contain_text("holiday.jpg, 80 x 120 pixels")
+    for picture in ("photograph", "analytic-filter", "network-output", "difference"):
+        shown = page.locator(f"#{picture} img")
+        expect(shown).to_be_visible()
+        size = shown.evaluate("async image => { await image.decode(); return [image.naturalWidth, image.naturalHeight] }")
+        assert size == [80, 120]
+    (tmp_path / "holiday.jpg").write_bytes(file["buffer"])
+    pixels, _ = images.read(tmp_path / "holiday.jpg", "holiday.jpg")
+    expected = images.apply(images.choices(trained)["pairs"], pixels, Target())
+    expect(page.locator("#scores")).to_contain_text(f"{expected.scores['psnr']:.2f} dB")
+    expect(page.locator("#scores")).to_contain_text(f"{expected.scores['ssim']:.4f}")
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "holiday-pairs.png"
+    with Image.open(download.value.path()) as result:
+        assert (result.format, result.size) == ("PNG", (80, 120))
+        assert np.array_equal(np.asarray(result), expected.output[..., 0])
+
+
+def test_an_example_is_compared_with_each_filter(page: Page, address: str) -> None:
+    page.goto(address)
+    page.locator("#examples button").nth(2).click()
+    scores, seen = page.locator("#scores"), set()
+    expect(scores).to_contain_text("china, 640 x 427 pixels")
+    seen.add(scores.locator("b").first.inner_text())
+    for label in list(images.FILTERS)[1:]:
+        before = scores.locator("b").first.inner_text()
+        page.click("#filter input")
+        page.get_by_role("option", name=label).click()
+        expect(page.locator("#message")).to_contain_text("learned another filter: Sobel, fixed scale")
+        expect(scores.locator("b").first).not_to_have_text(before)
+        seen.add(scores.locator("b").first.inner_text())
+    assert len(seen) == len(images.FILTERS)
+    before = scores.locator("b").first.inner_text()
+    page.fill("#seed input", "5")
+    page.press("#seed input", "Enter")
+    expect(scores.locator("b").first).not_to_have_text(before)
+
+
+def test_bad_files_get_a_message_and_the_page_goes_on(page: Page, address: str, tmp_path: Path) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(bomb, "PNG")
+    whole = photograph()["buffer"]
+    page.goto(address)
+    for name, content, message in (
+        ("notes.jpg", b"Dear diary", "notes.jpg cannot be used: it is no picture"),
+        ("half.jpg", whole[: len(whole) // 2], "half.jpg cannot be used"),
+        ("bomb.png", bomb.getvalue(), "decompression bomb"),
+        ("<b>bold.jpg", b"markup", "bold.jpg cannot be used"),
+    ):
+        upload(page, {"name": name, "mimeType": "image/jpeg", "buffer": content})
+        expect(page.locator("#message [role=alert]")).to_contain_text(message)
+        expect(page.locator("#network-output img")).to_have_count(0)
+        expect(page.locator("#download")).to_be_disabled()
+    upload(page, {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Dear diary"})
+    expect(page.get_by_text("Invalid file type")).to_be_visible()
+    huge = tmp_path / "huge.jpg"
+    with huge.open("wb") as file:
+        file.truncate(images.MAX_BYTES + 2**20)
+    upload(page, str(huge))
+    expect(page.get_by_text("maximum allowed size of 64")).to_be_visible()
+    upload(page, photograph())
+    expect(page.locator("#scores")).to_contain_text("holiday.jpg, 120 x 80 pixels")
+    expect(page.locator("#message [role=alert]")).to_have_count(0)
+
+
+def test_two_visitors_do_not_see_each_other(page: Page, address: str, browser: Browser) -> None:
+    page.goto(address)
+    upload(page, photograph())
+    expect(page.locator("#scores")).to_contain_text("holiday.jpg")
+    other = browser.new_page()
+    other.goto(address)
+    expect(other.locator("#message")).to_contain_text("Upload a photograph or pick an example")
+    assert "holiday" not in other.content()
+    other.close()
+
+
+def test_without_weights_the_page_says_what_to_run(page: Page, trained: Profile, tmp_path: Path) -> None:
+    profile = untrained_profile(tmp_path)
+    with serving(profile) as url:
+        page.goto(url)
+        expect(page.locator("#missing")).to_contain_text("make rebuild")
+        expect(page.locator("#upload")).not_to_be_visible()
+        shutil.copytree(trained.results("pairs"), profile.results("pairs"))
+        page.goto(url)
+        expect(page.locator("#upload")).to_be_visible()
+        expect(page.locator("#missing")).not_to_be_visible()
