@@ -145,7 +145,7 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
                 raise Error("The seed of the random filter must be a whole number, 0 or more.")
             kind, scale = images.FILTERS[filter_label]
             target = Target(filter=kind, scale=scale, seed=int(seed) if kind == "random" else 0)
-            kind, path, title = source
+            _, path, title = source
             photograph, about_file = images.read(Path(path), title)
             result = images.apply(found, photograph, target)
             shown = (result.photograph, result.target, result.output, result.difference)
