@@ -81,7 +81,7 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
         "data_origin": info.origin,
         **summary(results),
         "val_metrics": training_record["val_metrics"],
-        "published": [published.model_dump() for published in experiment.published],
+        "published": [published.model_dump(exclude_none=True) for published in experiment.published],
         **{key: training_record[key] for key in KEPT},
     }
     out = out or profile.results(name)

@@ -104,7 +104,7 @@ def table(results: Any) -> pd.DataFrame:
         for published in reversed(result["published"]):  # of several, the first one stays
             metric, value = published["metric"], published["value"]
             row[f"{metric}_published"] = value
-            comparable = metric in result["metrics"] and published["dataset"] in (None, result["dataset"])
+            comparable = metric in result["metrics"] and published.get("dataset") in (None, result["dataset"])
             row[f"{metric}_difference"] = result["metrics"][metric] - value if comparable else None
         row |= {key: result[key] for key in ("parameters", "epochs", "train_seconds", "peak_memory_mb", "device", "threads")}
         row |= {"seeds": " ".join(map(str, result["seeds"])), "git_commit": result["git_commit"]}
@@ -228,7 +228,7 @@ def _compare(published: Mapping[str, Any], result: Mapping[str, Any]) -> Compari
     ours = result["metrics"][metric]
     label, factor, decimals, unit = SHOWN.get(metric, (metric, 1, 4, ""))
     # Numbers of another data set stand beside ours, and are not compared with them.
-    comparable = published["dataset"] in (None, result["dataset"])
+    comparable = published.get("dataset") in (None, result["dataset"])
     # Of percentages the difference is in points.
     difference = "" if not comparable else f"{(ours - value) * factor:+.{decimals}f}{' points' if unit == '%' else f' {unit}' if unit else ''}"
     # Shares are drawn on their whole scale, others against the larger one.

@@ -169,10 +169,25 @@ def test_a_result_that_is_not_json(profile):
 
 def test_benchmarks_are_shown_where_there_are_any(profile):
     assert page(profile).find("section", id="benchmarks") is None
-    one = {"name": "targets", "ratio": 3.4, "spread": 0.2, "floor": 3, "alternative": "a Python loop"}
-    write_json(profile.root / "results" / "bench.json", {"benchmarks": [one]})
-    row = page(profile).select_one("#benchmarks tbody tr")
-    assert [cell.text for cell in row.find_all(["th", "td"])] == ["targets", "a Python loop", "3.4", "0.2", "3"]
+    rows = [
+        {"name": "targets", "ratio": 3.4, "spread": [3.1, 3.6], "floor": 3.0, "description": "against a Python loop"},
+        {"name": "rebuild", "seconds": 2.4, "limit": 5, "description": "nothing changed"},
+    ]
+    write_json(profile.root / "results" / "bench.json", {"benchmarks": rows})
+    shown = [[cell.text for cell in row.find_all(["th", "td"])] for row in page(profile).select("#benchmarks tbody tr")]
+    assert shown == [
+        ["targets", "against a Python loop", "3.4 ×", "3.1 – 3.6", "≥ 3.0 ×"],
+        ["rebuild", "nothing changed", "2.4 s", "–", "≤ 5 s"],
+    ]
+
+
+def test_a_number_of_another_data_set_is_shown_and_not_compared(profile):
+    published = [{"metric": "accuracy", "value": 0.7, "source": "a course", "note": "", "dataset": "cifar10"}]
+    write_json(profile.results("classes") / "metrics.json", result("classes", "classify", {"accuracy": 0.75}, published))
+    section = page(profile).find(id="classes")
+    assert "on cifar10" in section.text
+    assert section.select(".good, .bad") == []
+    assert pd.read_csv(profile.folder / "results" / "table.csv").set_index("experiment")["accuracy_difference"].isna()["classes"]
 
 
 def test_recipe_shows_what_was_set(profile):
