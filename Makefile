@@ -39,7 +39,7 @@ ui: $(READY)  ## Prefect (scheduled runs) and MLflow (comparisons) on loopback, 
 	python -m flows.serve
 
 demo: $(READY)  ## a page on loopback to try the image-to-image networks on your own pictures
-	cd $(FOLDER) && python -m apps.demo
+	python -m apps.demo --profile $(FOLDER)
 
 bench: $(READY)  ## timings side by side with the usual way, into results/bench.json
 	python -m benchmarks

@@ -43,4 +43,3 @@ def run(root: Path) -> list[dict[str, Any]]:
             floor=1.5,
         )
     ]
-

@@ -29,7 +29,7 @@ class Analytic(nn.Module):
         gauss = torch.exp(-0.5 * (torch.arange(-half, half + 1) / sigma) ** 2)
         smooth, slope = torch.tensor([1.0, 2.0, 1.0]), torch.tensor([-1.0, 0.0, 1.0])
         gradients = torch.stack([smooth.outer(slope), slope.outer(smooth)])
-        self.context, self.half, self.gain = half + 1, half, gain
+        self.context, self.reach, self.gain = half + 1, half, gain
         self.register_buffer("mix", torch.tensor(LUMA if inputs == 3 else [1 / inputs] * inputs).view(1, -1, 1, 1))
         self.register_buffer("blur", gauss / gauss.sum())
         self.register_buffer("sobel", gradients.unsqueeze(1))
@@ -37,7 +37,7 @@ class Analytic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             grey = F.conv2d(x.float(), self.mix)
-            blurred = F.conv2d(reflect(grey, self.half, self.half), self.blur.view(1, 1, 1, -1))
+            blurred = F.conv2d(reflect(grey, self.reach, self.reach), self.blur.view(1, 1, 1, -1))
             blurred = F.conv2d(blurred, self.blur.view(1, 1, -1, 1))
             return self.gain * F.conv2d(reflect(blurred, 1, 1), self.sobel).square().sum(1, keepdim=True).sqrt()
 

@@ -19,7 +19,9 @@ class Autoencoder(nn.Sequential):
     multiple = 1
 
 
-def build(shape: Shape, *, widths: tuple[PositiveInt, ...] = (16, 32), kernel: PositiveInt = 3, last_norm: bool = True) -> Autoencoder:
+def build(
+    shape: Shape, *, widths: tuple[PositiveInt, ...] = (16, 32), kernel: PositiveInt = 3, last_norm: bool = True
+) -> Autoencoder:
     """`widths`: channels of the convolutions, mirrored by the transposed ones. `kernel`: their side in pixels, odd.
 
     `last_norm`: batch norm and ReLU after the last layer too, as published; without them the output is linear.

@@ -34,7 +34,9 @@ class Energy(nn.Module):
             self.filters = nn.Conv2d(1, filters, kernel, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        responses = self.filters(reflect(self.mix(x), self.context, self.context)).float().unflatten(1, (self.outputs, -1))  # (N, C', filters, H, W)
+        responses = (
+            self.filters(reflect(self.mix(x), self.context, self.context)).float().unflatten(1, (self.outputs, -1))
+        )  # (N, C', filters, H, W)
         # The root has no slope at zero.
         return torch.sqrt(responses.square().sum(2) + 1e-8)
 

@@ -98,7 +98,9 @@ class Pix2Pix(nn.Module):
         parts = {"generator": self.generator, "discriminator": self.discriminator}
         return {name: part for name, part in parts.items() if part is not None}
 
-    def training_step(self, inputs: Tensor, targets: Tensor, updates: Mapping[str, Callable[[Tensor], None]]) -> dict[str, Tensor]:
+    def training_step(
+        self, inputs: Tensor, targets: Tensor, updates: Mapping[str, Callable[[Tensor], None]]
+    ) -> dict[str, Tensor]:
         """The discriminator's step, then the generator's (equations 1 to 4; the discriminator's loss is halved, section 3.3)."""
         fake = self.generator(inputs)
         distance = F.l1_loss(fake.float(), targets)

@@ -65,7 +65,9 @@ def sizes(rows: pd.DataFrame, label: str) -> Figure:
     """
     figure = Figure((9, 3.6), SHARP, layout="constrained")
     learned = rows[rows["parameters"] > 0]
-    for axes, column, words in zip(figure.subplots(1, 2, sharey=True), ("parameters", "train_seconds"), ("parameters", "training (s)")):
+    for axes, column, words in zip(
+        figure.subplots(1, 2, sharey=True), ("parameters", "train_seconds"), ("parameters", "training (s)")
+    ):
         _plain(axes, ("left", "bottom"))
         axes.grid(axis="y", color=FAINT, lw=0.7)
         for _, bound in rows[rows["parameters"] == 0].iterrows():
@@ -73,7 +75,9 @@ def sizes(rows: pd.DataFrame, label: str) -> Figure:
             axes.annotate(bound["name"], (0.01, bound["value"]), xycoords=("axes fraction", "data"), va="top", **TEXT)
         axes.scatter(learned[column], learned["value"], color=BLUE, s=22, zorder=3)
         for _, row in learned.iterrows():
-            axes.annotate(row["name"], (row[column], row["value"]), xytext=(4, 3), textcoords="offset points", color=INK, fontsize=7)
+            axes.annotate(
+                row["name"], (row[column], row["value"]), xytext=(4, 3), textcoords="offset points", color=INK, fontsize=7
+            )
         axes.set_xscale("log")
         axes.set_xlabel(words, **TEXT)
         axes.set_ylabel(label, **TEXT)

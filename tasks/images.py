@@ -1,6 +1,7 @@
 """From the bytes of an image file to pixels of the wanted size."""
 
 import io
+import re
 
 import cv2
 import numpy as np
@@ -43,7 +44,8 @@ def decode(content: bytes, at_least: int | None = None, fit: bool = False, annot
         raise
     # Decoders fail on damaged files with nearly any exception.
     except Exception as error:
-        raise Undecodable(f"{type(error).__name__}: {error}".replace(repr(content), "").strip()[:200]) from None
+        # The address of a buffer would make each run's list another.
+        raise Undecodable(re.sub(r"<_io\.BytesIO object at \w+>", "the file", f"{type(error).__name__}: {error}")[:200]) from None
 
 
 class Decoded:

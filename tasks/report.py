@@ -204,7 +204,9 @@ def _sizes(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[d
             }
         )
         picture = figures.png(figures.sizes(rows, f"{label} ({unit})" if unit else label))
-        drawn.append({"data": data, "uri": _uri(picture, "image/png"), "caption": f"{label} on test of {data}, against size and cost."})
+        drawn.append(
+            {"data": data, "uri": _uri(picture, "image/png"), "caption": f"{label} on test of {data}, against size and cost."}
+        )
     return drawn
 
 
@@ -230,7 +232,11 @@ def _compare(published: Mapping[str, Any], result: Mapping[str, Any]) -> Compari
     # Numbers of another data set stand beside ours, and are not compared with them.
     comparable = published.get("dataset") in (None, result["dataset"])
     # Of percentages the difference is in points.
-    difference = "" if not comparable else f"{(ours - value) * factor:+.{decimals}f}{' points' if unit == '%' else f' {unit}' if unit else ''}"
+    difference = (
+        ""
+        if not comparable
+        else f"{(ours - value) * factor:+.{decimals}f}{' points' if unit == '%' else f' {unit}' if unit else ''}"
+    )
     # Shares are drawn on their whole scale, others against the larger one.
     longest = 1 if metric in SHOWN and (unit == "%" or metric == "ssim") else max(abs(ours), abs(value)) or 1
     return Comparison(

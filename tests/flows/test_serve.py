@@ -56,7 +56,7 @@ def served(make_project: Callable[..., Path], tmp_path: Path) -> Iterator[Served
     prefect, mlflow = free_ports(2)
     environment = {k: v for k, v in os.environ.items() if k not in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")}
     environment["PREFECT_HOME"] = str(tmp_path / "prefect")
-    options = {"--prefect-port": prefect, "--mlflow-port": mlflow, "--profile": project, "--every": 15}
+    options = {"--prefect-port": prefect, "--mlflow-port": mlflow, "--profile": project, "--every": 30}
     command = [sys.executable, "-m", "flows.serve", *(str(part) for option in options.items() for part in option)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
