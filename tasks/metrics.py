@@ -33,11 +33,14 @@ def classify(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         raise ValueError(f"labels from {labels.min()} to {labels.max()} do not fit {logits.shape[1]} classes")
     if not np.isfinite(logits).all():
         raise Error("the network's outputs are not finite: the training diverged; lower its learning rate, or set `clip`")
+    # Imported where it is used: it takes a second, which image-to-image has no use for.
+    from sklearn.metrics import accuracy_score, f1_score
+
     predicted = logits.argmax(1)
     logs = log_softmax(logits, axis=1)
     return {
-        "accuracy": float((predicted == labels).mean()),
-        "macro_f1": _macro_f1(_counts(predicted, labels, logits.shape[1])),
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         "log_loss": float(-logs[np.arange(len(labels)), labels].mean()),
         "ece": calibration_error(np.exp(logs.max(1)), predicted == labels),
     }
@@ -56,31 +59,21 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 def per_class(predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """A row a class: class, precision, recall, f1, support; 0 where nothing was predicted or nothing is there."""
-    counts = _counts(predicted, labels, len(classes))
-    right, found, there = counts.diagonal(), counts.sum(0), counts.sum(1)
-    shares = {"precision": _share(right, found), "recall": _share(right, there), "f1": _share(2 * right, found + there)}
-    return pd.DataFrame({"class": list(classes), **shares, "support": there})
+    from sklearn.metrics import precision_recall_fscore_support
+
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(classes)), zero_division=0
+    )
+    return pd.DataFrame({"class": list(classes), "precision": precision, "recall": recall, "f1": f1, "support": support})
 
 
 def confusion(predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """Counts of images (K, K): a row an actual class, a column a predicted one."""
+    from sklearn.metrics import confusion_matrix
+
     names = list(classes)
-    return pd.DataFrame(_counts(predicted, labels, len(names)), pd.Index(names, name="actual"), pd.Index(names, name="predicted"))
-
-
-def _counts(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Images (K, K) by label and prediction."""
-    return np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes**2).reshape(classes, classes)
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, and 0 where there is nothing."""
-    return part / np.maximum(whole, 1)
-
-
-def _macro_f1(counts: np.ndarray) -> float:
-    found, there = counts.sum(0), counts.sum(1)
-    return float(_share(2 * counts.diagonal(), found + there)[found + there > 0].mean())
+    counts = confusion_matrix(labels, predicted, labels=range(len(names)))
+    return pd.DataFrame(counts, pd.Index(names, name="actual"), pd.Index(names, name="predicted"))
 
 
 def translate(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
