@@ -27,7 +27,7 @@ rebuild: $(READY)  ## download, prepare, train, evaluate and report whatever is 
 	dvc repro $(FOLDER)/dvc.yaml
 	@echo "report: $(FOLDER)/results/report.html"
 
-test: $(READY)  ## the tests (about five minutes); PYTEST="-m slow" runs the long ones
+test: $(READY)  ## the tests (under ten minutes); PYTEST="-m slow" runs the long ones
 	python -m pytest $(PYTEST)
 
 check: $(READY)  ## ruff and mypy
