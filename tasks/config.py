@@ -127,7 +127,7 @@ class Train(Frozen):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    loss: Literal["cross-entropy", "l1", "mse"]
+    loss: Literal["cross-entropy", "hinge", "l1", "mse"]
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
@@ -193,10 +193,21 @@ class Params(Frozen):
             _known(experiment.data, self.preprocess, f"experiments.{name}.data", "key of `preprocess`")
             task = self.preprocess[experiment.data].task
             loss = experiment.train.loss
-            if (task == "classify") != (loss == "cross-entropy"):
-                allowed = "cross-entropy" if task == "classify" else "l1 or mse"
+            if (task == "classify") != (loss in ("cross-entropy", "hinge")):
+                allowed = "cross-entropy or hinge" if task == "classify" else "l1 or mse"
                 raise ValueError(f"experiments.{name}.train.loss: {loss} does not fit {task} data; allowed: {allowed}")
+            if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
+                raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
+            self._augmentation_fits(name, experiment)
         return self
+
+    def _augmentation_fits(self, name: str, experiment: Experiment) -> None:
+        """A turned picture has the turned target only where the filter has no direction of its own, as Sobel's magnitude."""
+        prepare, augment = self.preprocess[experiment.data], experiment.train.augment
+        if isinstance(prepare, PrepareTranslate) and prepare.target.filter == "random" and (augment.flip or augment.dihedral):
+            raise ValueError(
+                f"experiments.{name}.train.augment: a random filter does not turn with the picture; allowed here: crop"
+            )
 
 
 def _known(name: str, known: Any, key: str, kind: str) -> None:

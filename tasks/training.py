@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models import manual
 from tasks import augment, metrics
 from tasks.config import Optimizer, Train
 from tasks.data import Data, Info
@@ -68,28 +69,34 @@ class Objective(Protocol):
 
 
 class Classify:
-    """Cross-entropy on logits (N, K)."""
+    """Cross-entropy or hinge loss on logits (N, K), with a gradient by hand where the network's are."""
 
-    def __init__(self, recipe: Train, info: Info) -> None:
+    def __init__(self, recipe: Train, info: Info, network: nn.Module) -> None:
         self.smoothing, self.classes = recipe.label_smoothing, info.outputs
         self.soft = recipe.augment.mixup > 0
+        self.hinge = recipe.loss == "hinge"
+        self.by_hand = getattr(network, "backward", "auto") == "manual"
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(outputs.float(), targets, label_smoothing=self.smoothing)
+        scores = outputs.float()
+        if self.hinge:
+            return manual.hinge(scores, targets) if self.by_hand else F.multi_margin_loss(scores, targets) * self.classes
+        function = manual.cross_entropy if self.by_hand else F.cross_entropy
+        return function(scores, targets, label_smoothing=self.smoothing)
 
     def targets(self, raw: Tensor) -> Tensor:
         return F.one_hot(raw, self.classes).float() if self.soft else raw
 
     def metrics(self, outputs: Tensor, raw: Tensor) -> dict[str, float]:
         """The unsmoothed loss stands beside the measures, so that recipes compare."""
-        loss = F.cross_entropy(outputs, raw).item()
+        loss = (F.multi_margin_loss(outputs, raw) * self.classes if self.hinge else F.cross_entropy(outputs, raw)).item()
         return {"loss": loss, **metrics.classify(outputs.cpu().numpy(), raw.cpu().numpy())}
 
 
 class Translate:
     """L1 or squared error between images (N, C, H, W) in [0, 1]."""
 
-    def __init__(self, recipe: Train, info: Info) -> None:
+    def __init__(self, recipe: Train, info: Info, network: nn.Module) -> None:
         self.distance = F.l1_loss if recipe.loss == "l1" else F.mse_loss
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -103,7 +110,7 @@ class Translate:
         return {"loss": loss, **metrics.translate(to_bytes(outputs), raw.cpu().numpy())}
 
 
-OBJECTIVES: dict[str, Callable[[Train, Info], Objective]] = {"classify": Classify, "translate": Translate}
+OBJECTIVES: dict[str, Callable[[Train, Info, nn.Module], Objective]] = {"classify": Classify, "translate": Translate}
 
 
 def make_optimizer(network: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
@@ -282,7 +289,7 @@ def fit(
     Raises Error for a loss that is not finite.
     """
     device = train.images.device
-    objective = OBJECTIVES[info.task](recipe, info)
+    objective = OBJECTIVES[info.task](recipe, info, network)
     steps = max(1, len(train) // recipe.batch_size)
     step = Step(network, objective, recipe, steps)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True) if recipe.ema else None
