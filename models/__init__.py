@@ -73,6 +73,11 @@ def build(name: str, shape: Shape, architecture: Mapping[str, Any]) -> nn.Module
     return constructor(shape, **arguments)
 
 
+def takes_raw_pixels(name: str) -> bool:
+    """Whether a classifier wants pixels as they are, where others get them standardised by the training images."""
+    return getattr(_module(name), "RAW_PIXELS", False)
+
+
 def count_parameters(network: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

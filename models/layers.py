@@ -1,6 +1,7 @@
 """Layers that several families share."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,3 +32,25 @@ def reflect(x: Tensor, height: int, width: int) -> Tensor:
     if height:
         x = torch.cat([x[..., :height, :].flip(-2), x, x[..., -height:, :].flip(-2)], -2)
     return x
+
+
+Init = Literal["kaiming", "xavier", "normal"]
+
+
+def initialise(network: nn.Module, init: Init) -> None:
+    """Draw the weights of linear and convolutional layers anew, and set their biases to 0.
+
+    `kaiming`: normal, variance 2 / fan-in (He et al. 2015); `xavier`: uniform, variance 2 / (fan-in + fan-out) (Glorot and
+    Bengio 2010); `normal`: a standard deviation of 0.01 whatever the size.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            match init:
+                case "kaiming":
+                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                case "xavier":
+                    nn.init.xavier_uniform_(module.weight)
+                case "normal":
+                    nn.init.normal_(module.weight, std=0.01)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

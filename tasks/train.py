@@ -122,7 +122,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
 def describe(profile: Profile, name: str, info: data.Info, seed: int) -> weights.Configuration:
     """What the experiment's network is built from."""
     experiment = profile.experiment(name)
-    standardised = info.task == "classify"
+    standardised = info.task == "classify" and not models.takes_raw_pixels(experiment.network)
     return weights.Configuration(
         experiment=name,
         task=info.task,

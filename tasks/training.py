@@ -75,7 +75,7 @@ class Classify:
         self.smoothing, self.classes = recipe.label_smoothing, info.outputs
         self.soft = recipe.augment.mixup > 0
         self.hinge = recipe.loss == "hinge"
-        self.by_hand = getattr(network, "backward", "auto") == "manual"
+        self.by_hand = any(isinstance(m, manual.Classifier) and m.backward == "manual" for m in network.modules())
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         scores = outputs.float()
