@@ -48,7 +48,7 @@ def run(root: Path) -> list[dict[str, Any]]:
     torch.manual_seed(0)
     fast = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
     examples = training.Examples.of(split, info.task, torch.device("cpu"))
-    objective = training.OBJECTIVES[info.task](recipe, info)
+    objective = training.OBJECTIVES[info.task](recipe, info, fast)
     step = training.Step(fast, objective, recipe, 10_000)
 
     def ours() -> int:

@@ -142,6 +142,15 @@ class Train(Frozen):
     select: str = Field("loss", description="validation metric that `best` goes by")
     early_stopping: EarlyStopping | None = None
     max_parameters: int | None = Field(None, ge=1, description="a network over this budget is refused before training")
+    split: Literal["train", "train+val"] = Field(
+        "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_is_chosen_on_what_was_trained_on(self) -> "Train":
+        if self.split == "train+val" and (self.keep == "best" or self.early_stopping or self.schedule.name == "plateau"):
+            raise ValueError("split: train+val leaves nothing to choose by; keep: best, early_stopping and plateau need train")
+        return self
 
 
 class Published(Frozen):
@@ -179,6 +188,7 @@ class Params(Frozen):
     download: dict[Name, Download]
     preprocess: dict[Name, Prepare]
     experiments: dict[Name, Experiment]
+    comparisons: dict[Name, tuple[Name, ...]] = Field(description="experiments whose learning curves the report draws together")
 
     @model_validator(mode="after")
     def _references_are_known(self) -> "Params":
@@ -199,6 +209,9 @@ class Params(Frozen):
             if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
                 raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
             self._augmentation_fits(name, experiment)
+        for name, compared in self.comparisons.items():
+            for experiment in compared:
+                _known(experiment, self.experiments, f"comparisons.{name}", "experiment")
         return self
 
     def _augmentation_fits(self, name: str, experiment: Experiment) -> None:

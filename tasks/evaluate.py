@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from scipy.special import softmax
+from torch import nn
 
 from tasks import config, data, figures, metrics, provenance, tracking, training, weights
 from tasks.config import Profile
@@ -21,7 +22,9 @@ from tasks.errors import Error
 from tasks.files import atomic_folder, write_json
 
 # What stands in a result as the training wrote it.
-KEPT = ("epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "git_commit", "versions")
+KEPT = (
+    "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "trained_on", "git_commit", "versions"
+)  # fmt: skip
 # The metric whose curve is drawn, and by which pictures are chosen.
 MAIN = {"classify": "accuracy", "translate": "psnr"}
 # The pictures that are shown stand here in the order of their PSNR: chosen by rule, not by eye.
@@ -78,11 +81,12 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
         "task": info.task,
         "dataset": info.dataset,
         **{f"n_{split}": info.counts[split] for split in data.SPLITS},
+        **({"n_train": info.counts["train"] + info.counts["val"]} if experiment.train.split == "train+val" else {}),
         "data_origin": info.origin,
         **summary(results),
         "val_metrics": training_record["val_metrics"],
         "published": [published.model_dump(exclude_none=True) for published in experiment.published],
-        **{key: training_record[key] for key in KEPT},
+        **{key: training_record[key] for key in KEPT if key in training_record},
     }
     out = out or profile.results(name)
     evaluated = profile.evaluated(name) if out == profile.results(name) else out / "evaluated"
@@ -91,6 +95,8 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
         figures.save(figures.curves(history, MAIN[info.task]), plots / "curves.png")
         if (animation := trained / "weights" / "progress.webp").exists():
             shutil.copy(animation, plots)
+        if (seen := first_layer(networks[experiment.seeds[0]][0], info)) is not None:
+            figures.save(figures.weights(seen), plots / "first_layer.png")
         (_classes if info.task == "classify" else _pictures)(test, info, first, plots, predictions)
         write_json(predictions / "metrics.json", result)
         write_json(predictions / "dataset.json", info.model_dump(mode="json"))
@@ -117,6 +123,17 @@ def _training(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise Error(f"{path}: no such file; train the experiment first: dvc repro, or python -m tasks.train EXPERIMENT") from None
     return record
+
+
+def first_layer(network: nn.Module, info: Info) -> np.ndarray | None:
+    """What a classifier's first layer looks for, (units, H, W, C): its kernels, or a picture a unit; None where there is no such layer."""
+    layer = next((m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
+    if info.task != "classify" or layer is None:
+        return None
+    weight = layer.weight.detach().float().cpu()
+    if weight.ndim == 2:
+        weight = weight.view(len(weight), info.channels, info.size, info.size)
+    return weight.permute(0, 2, 3, 1).numpy()
 
 
 def _classes(test: Data, info: Info, logits: np.ndarray, plots: Path, predictions: Path) -> None:

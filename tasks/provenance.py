@@ -20,7 +20,7 @@ def git_commit(root: Path) -> str:
         return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        dirty = git("status", "--porcelain", "--untracked-files=no", "--", "tasks", "models", "params.yaml", "full", "extra")
+        dirty = git("status", "--porcelain", "--untracked-files=no", "--", "tasks", "models", ":(glob)**/params.yaml")
         return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -44,6 +44,7 @@ SHOWN: dict[str, tuple[str, float, int, str]] = {
 }
 FIGURES = {
     "strip.png": "Test pictures chosen by their place in the order of PSNR, and their absolute difference from the target.",
+    "first_layer.png": "What the first layer looks for: its weights as pictures, grey is 0.",
     "confusion.png": "Confusion matrix on test: counts, coloured by the share of each actual class.",
     "confused.png": "The pairs mistaken most often, with the network's surest mistakes and the probability it gave them.",
     "progress.webp": "A few validation images after each epoch.",
@@ -82,7 +83,7 @@ def report(profile: Profile) -> Path:
         profile=profile.name,
         experiments=[_section(profile, name, result) for name, result in results.items()],
         missing=missing,
-        sizes=_sizes(profile, results),
+        overview=_overview(profile, results) + _comparisons(profile, results),
         commits=_distinct(result["git_commit"] for result in results.values()),
         devices=_distinct(result["device"] for result in results.values()),
         versions=_distinct(", ".join(f"{k} {v}" for k, v in result["versions"].items()) for result in results.values()),
@@ -184,8 +185,8 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
     }
 
 
-def _sizes(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
-    """A figure of quality against size and cost for each prepared data set that several networks were trained on."""
+def _overview(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Figures of quality beside size and cost for each prepared data set that several networks were trained on."""
     groups: dict[str, list[str]] = {}
     for name in results:
         groups.setdefault(profile.params.experiments[name].data, []).append(name)
@@ -199,14 +200,37 @@ def _sizes(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[d
             {
                 "name": names,
                 "value": [factor * results[name]["metrics"][metric] for name in names],
+                "published": [factor * _published(metric, results[name]) for name in names],
                 "parameters": [results[name]["parameters"] for name in names],
                 "train_seconds": [results[name]["train_seconds"] for name in names],
             }
         )
-        picture = figures.png(figures.sizes(rows, f"{label} ({unit})" if unit else label))
-        drawn.append(
-            {"data": data, "uri": _uri(picture, "image/png"), "caption": f"{label} on test of {data}, against size and cost."}
-        )
+        words = f"{label} ({unit})" if unit else label
+        for figure, caption in (
+            (figures.ladder(rows, words), f"{label} on test of {data}, ours and published, with size and cost."),
+            (figures.sizes(rows, words), f"{label} on test of {data}, against size and cost."),
+        ):
+            drawn.append({"uri": _uri(figures.png(figure), "image/png"), "caption": caption})
+    return drawn
+
+
+def _published(metric: str, result: Mapping[str, Any]) -> float:
+    """What was published on the same data, or not a number."""
+    values = [p["value"] for p in result["published"] if p["metric"] == metric and p.get("dataset") in (None, result["dataset"])]
+    return float(values[0]) if values else float("nan")
+
+
+def _comparisons(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The learning curves of experiments that params.yaml compares."""
+    drawn = []
+    for title, names in profile.params.comparisons.items():
+        histories = {name: pd.read_csv(profile.results(name) / "history.csv") for name in names if name in results}
+        if not histories:
+            continue
+        first = next(iter(histories.values()))
+        metric = next((m for m in HEADLINES if f"val_{m}" in first), "loss")
+        uri = _uri(figures.png(figures.compared(histories, metric)), "image/png")
+        drawn.append({"uri": uri, "caption": f"{title.replace('-', ' ').capitalize()}: learning curves on validation."})
     return drawn
 
 

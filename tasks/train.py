@@ -40,6 +40,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
 
     folder = profile.processed(experiment.data)
     examples = {s: training.Examples.of(data.Data(folder, s), info.task, device) for s in ("train", "val")}
+    if experiment.train.split == "train+val":
+        examples["train"] = examples["train"] + examples["val"]
     fingerprint = _fingerprint(experiment, info)
     followed = progress.Followed(examples["val"].images, state / "progress") if info.task == "translate" else None
     histories: dict[int, list[dict[str, float]]] = {}
@@ -107,6 +109,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "device": provenance.describe(device),
             "threads": torch.get_num_threads(),
             "seeds": list(experiment.seeds),
+            "trained_on": experiment.train.split,
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
             "data_hash": info.hash,

@@ -44,6 +44,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __add__(self, other: "Examples") -> "Examples":
+        return Examples(torch.cat([self.images, other.images]), torch.cat([self.targets, other.targets]))
+
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 (N, H, W, C) to float32 (N, C, H, W) in [0, 1], in channels_last memory."""
