@@ -30,15 +30,15 @@ class Pictures(VisionDataset):
         return self.transform(Image.fromarray(self.data[index])), int(self.labels[index])
 
 
-def prepared(root: Path) -> tuple[config.Profile, str]:
-    """The full profile's cnn where CIFAR-10 is prepared, else the sample's on patches: images of the same size."""
+def prepared(root: Path, name: str) -> tuple[config.Profile, str]:
+    """The full profile's experiment where CIFAR-10 is prepared, else the sample's on patches: images of the same size."""
     full = config.load(root / "full")
     ready = (full.processed("cifar10") / "dataset.json").exists()
-    return (full, "cnn") if ready else (config.load(root), "cnn")
+    return (full, name) if ready else (config.load(root), name)
 
 
 def run(root: Path) -> list[dict[str, Any]]:
-    profile, name = prepared(root)
+    profile, name = prepared(root, "cnn")
     experiment = profile.experiment(name)
     recipe = experiment.train
     folder = profile.processed(experiment.data)

@@ -9,12 +9,15 @@ The same function as published, computed in another order: x + Mish(x) never fal
 first, and the activation of a third of the values. In evaluation the windows are fixed, so that it gives the same number twice.
 """
 
+from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
 
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models import Shape
 
@@ -22,34 +25,42 @@ from models import Shape
 class Activation(nn.Module):
     """x + Mish(x) = x (1 + tanh(log(1 + e^x))), of any shape.
 
-    With n = e^x (e^x + 2), tanh(log(1 + e^x)) is n / (n + 2): one exponential instead of three transcendental functions.
+    In bfloat16 there are 65,536 numbers: the function and its slope are looked up, rounded once from double precision.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = _XPlusMish.apply(x)
+        if x.dtype != torch.bfloat16:
+            return x + F.mish(x)
+        out: Tensor = _Lookup.apply(x, *_tables(x.device))
         return out
 
 
-class _XPlusMish(torch.autograd.Function):
-    """y = x (1 + t), t = n / (n + 2); dy/dx = 1 + t + 4 x e (e + 1) / (n + 2)^2 with e = e^x."""
+@cache
+def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Values and slopes of the activation at every bfloat16, in the order of its bits as a whole number from -32768."""
+    x = torch.arange(-(2**15), 2**15, device=device).to(torch.int16).view(torch.bfloat16).double()
+    with torch.enable_grad(), torch.inference_mode(False), torch.autocast(device.type, enabled=False):
+        x = x.requires_grad_()
+        y = x + F.mish(x)
+        (slope,) = torch.autograd.grad(y.sum(), x)
+    return y.detach().bfloat16(), slope.bfloat16()
+
+
+class _Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
+        # The memory's own order, so that nothing is copied.
+        order = (0, 2, 3, 1) if x.ndim == 4 else tuple(range(x.ndim))
+        pixels = x.permute(order).contiguous()
+        places = pixels.view(torch.int16).flatten().to(torch.int32).add_(2**15)
+        ctx.save_for_backward(places, slopes)
+        ctx.shape, ctx.back = pixels.shape, (0, 3, 1, 2) if x.ndim == 4 else order
+        return values.index_select(0, places).view(pixels.shape).permute(ctx.back)
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        wide = x if x.dtype == torch.float64 else x.float()
-        # Beyond 20, t is 1 to the last bit of a float, and its slope 0.
-        e = wide.clamp(max=20).exp_()
-        n = e * (e + 2)
-        below = (n + 2).reciprocal_()
-        t = n.mul_(below)
-        if x.requires_grad:
-            slope = e.square().add_(e).mul_(below.square_()).mul_(wide).mul_(4).add_(t).add_(1)
-            ctx.save_for_backward(slope.to(x.dtype))
-        return t.add_(1).mul_(wide).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (slope,) = ctx.saved_tensors
-        return grads[0] * slope
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        places, slopes = ctx.saved_tensors
+        return grads[0] * slopes.index_select(0, places).view(ctx.shape).permute(ctx.back), None, None
 
 
 def regions(inputs: int, outputs: int, samples: Tensor) -> Tensor:
@@ -72,9 +83,11 @@ class _Larger(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, first: Tensor) -> Tensor:
         a, b = x.index_select(0, first), x.index_select(0, first + 1)
-        ctx.save_for_backward(a >= b, first)
+        larger = torch.maximum(a, b)
+        # 1 where the first is the larger one, in the type of x: products of mixed types are many times slower.
+        ctx.save_for_backward(a.ge_(b), first)
         ctx.rows = len(x)
-        return torch.maximum(a, b)
+        return larger
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -83,15 +96,14 @@ class _Larger(torch.autograd.Function):
         # A row is the first of one pair at most, and the second of one: its gradient is gathered from two places, where a row of
         # zeros stands for none. Gathers are several times faster than sums into places.
         pairs = len(first)
-        gathered = []
-        for rows, chosen in ((first, is_first), (first + 1, ~is_first)):
-            padded = g.new_empty(pairs + 1, g.shape[1])
-            torch.mul(g, chosen, out=padded[:pairs])
-            padded[pairs] = 0
-            place = torch.full((ctx.rows,), pairs, device=g.device)
-            place[rows] = torch.arange(pairs, device=g.device)
-            gathered.append(padded.index_select(0, place))
-        return gathered[0].add_(gathered[1]), None
+        parts = g.new_empty(2 * pairs + 1, g.shape[1])
+        torch.mul(g, is_first, out=parts[:pairs])
+        torch.sub(g, parts[:pairs], out=parts[pairs:-1])
+        parts[-1] = 0
+        places = torch.full((2, ctx.rows), 2 * pairs, device=g.device)
+        places[0, first] = torch.arange(pairs, device=g.device)
+        places[1, first + 1] = torch.arange(pairs, 2 * pairs, device=g.device)
+        return parts.index_select(0, places[0]).add_(parts.index_select(0, places[1])), None
 
 
 class FractionalMaxPool2d(nn.Module):
@@ -116,6 +128,56 @@ class FractionalMaxPool2d(nn.Module):
         line = torch.arange(n * self.size, device=x.device).view(n, self.size, 1)
         pooled = _Larger.apply(pooled, (line * width + columns[:, None, :]).flatten())
         return pooled.view(n, self.size, self.size, channels).permute(0, 3, 1, 2)
+
+
+# Kernels for the processor work on so many channels at once; a number that it does not divide makes batch norm three times slower.
+LANES = 16
+
+
+class Convolution(nn.Module):
+    """Convolutions in a row, then batch norm: (N, C, H, W) to (N, C', H, W), C' filled up with zeros to a multiple of 16.
+
+    The parameters have the published shapes; the zeros that they are filled up with for the computation change no number.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernels: Sequence[tuple[int, int]], bias: bool, batch_norm: bool) -> None:
+        super().__init__()
+        channels = [inputs, *[outputs] * len(kernels)]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(i, o, kernel, padding=(kernel[0] // 2, kernel[1] // 2), bias=bias)
+            for i, o, kernel in zip(channels, channels[1:], kernels)
+        )
+        self.norm = nn.BatchNorm2d(outputs) if batch_norm else None
+        self.zeros = -outputs % LANES
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            weight = F.pad(layer.weight, (0, 0, 0, 0, 0, x.shape[1] - layer.in_channels, 0, self.zeros))
+            bias = None if layer.bias is None else F.pad(layer.bias, (0, self.zeros))
+            x = F.conv2d(x, weight, bias, padding=layer.padding)
+        if self.norm is None:
+            return x
+        norm = self.norm
+        mean, variance, gamma, beta = (
+            F.pad(t, (0, self.zeros)) for t in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        )
+        x = F.batch_norm(x, mean, variance, gamma, beta, self.training, norm.momentum or 0.0, norm.eps)
+        if self.training:
+            with torch.no_grad():
+                norm.running_mean.copy_(mean[: norm.num_features])  # type: ignore[union-attr]
+                norm.running_var.copy_(variance[: norm.num_features])  # type: ignore[union-attr]
+        return x
+
+
+class Channels(nn.Module):
+    """The first `count` channels: (N, C, H, W) to (N, count, H, W)."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, : self.count]
 
 
 def geometric(first: float, last: float, count: int) -> list[int]:
@@ -150,12 +212,7 @@ def build(
     modules: list[nn.Module] = []
     channels, size = shape.inputs, shape.size
     for index, width in enumerate(widths):
-        if split:
-            modules += [nn.Conv2d(channels, width, (1, 3), padding=(0, 1), bias=bias)]
-            modules += [nn.Conv2d(width, width, (3, 1), padding=(1, 0), bias=bias)]
-        else:
-            modules += [nn.Conv2d(channels, width, 3, padding=1, bias=bias)]
-        modules += [nn.BatchNorm2d(width)] if batch_norm else []
+        modules += [Convolution(channels, width, [(1, 3), (3, 1)] if split else [(3, 3)], bias, batch_norm)]
         if pool == "fractional":
             size = sizes[index + 1]
             modules += [FractionalMaxPool2d(size)]
@@ -165,7 +222,7 @@ def build(
         modules += [Activation()]
         channels = width
     units = channels * size**2
-    modules += [nn.Flatten()]
+    modules += [Channels(channels), nn.Flatten()]
     for index, width in enumerate(geometric(units, shape.outputs, linears + 1)[1:]):
         modules += [nn.Linear(units, width)]
         modules += [Activation()] if index < linears - 1 else []

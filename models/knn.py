@@ -72,7 +72,7 @@ class NearestNeighbours(nn.Module):
         if self._known is None:
             self._known = self._features(self.images)
         known, most = self._known, min(max(candidates), len(self.images))
-        squares = known.square().sum(1) if not self.cosine else known.new_zeros(len(known))
+        squares = torch.linalg.vector_norm(known, dim=1).square() if not self.cosine else known.new_zeros(len(known))
         # Equal votes go to the nearer neighbours: a vote weighs a little less the further away it is, never a whole one in sum.
         weights = 1 - torch.arange(most) * (0.5 / most**2)
         found = torch.zeros(len(candidates), len(queries), self.classes)

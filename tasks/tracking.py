@@ -6,6 +6,7 @@ as MLflow's global active run, which other libraries open and close as they like
 
 import logging
 import os
+import platform
 import tempfile
 import time
 import warnings
@@ -14,13 +15,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
 from tasks.cli import QUIET
 from tasks.config import Profile
+from tasks.files import write_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -123,23 +126,31 @@ class Run:
             from tasks import served_model
 
             served = served_model.ServedModel(weights)
-            signature = infer_signature(example, served.predict(example))
             model = client.create_logged_model(self._experiment, MODEL, self._id, model_type=served.configuration.task)
             with tempfile.TemporaryDirectory() as temporary:
-                saved = Path(temporary) / MODEL
-                pyfunc.save_model(
-                    saved,
-                    python_model=served_model.__file__,
-                    artifacts={"weights": str(weights.resolve())},
-                    code_paths=_sources(Path(temporary) / "code"),
-                    signature=signature,
-                    input_example=example[:1],
-                    pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
+                saved = Path(temporary)
+                copy(weights, saved / "weights.safetensors")
+                _copy_code(saved / "code")
+                # Written here and not by `pyfunc.save_model`, which reads the records of all installed packages: seconds a training.
+                write_text(saved / "requirements.txt", "".join(f"{package}=={version(package)}\n" for package in PACKAGES))
+                environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
+                write_text(saved / "python_env.yaml", yaml.safe_dump(environment))
+                described = Model(
+                    artifact_path=model.artifact_location,
+                    run_id=self._id,
+                    model_id=model.model_id,
+                    model_uuid=model.model_id,
+                    signature=infer_signature(example, served.predict(example)),
                     metadata=served.configuration.model_dump(mode="json"),
-                    mlflow_model=Model(
-                        artifact_path=model.artifact_location, run_id=self._id, model_id=model.model_id, model_uuid=model.model_id
-                    ),
                 )
+                pyfunc.add_to_model(
+                    described,
+                    loader_module=served_model.__name__,
+                    data="weights.safetensors",
+                    code="code",
+                    python_env="python_env.yaml",
+                )
+                described.save(saved / "MLmodel")
                 client.log_model_artifacts(model.model_id, str(saved))
             client.finalize_logged_model(model.model_id, "READY")
             client.log_outputs(self._id, [LoggedModelOutput(model.model_id, step=0)])
@@ -267,10 +278,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _sources(folder: Path) -> list[str]:
-    """A copy of the packages that a saved model imports: their Python files alone."""
+def _copy_code(folder: Path) -> None:
+    """The packages that a saved model imports: their Python files alone."""
 
     def others(here: str, names: list[str]) -> list[str]:
         return [n for n in names if not n.endswith(".py") and (not Path(here, n).is_dir() or n in ("weights", "__pycache__"))]
 
-    return [str(copytree(CODE / package, folder / package, ignore=others)) for package in ("models", "tasks")]
+    for package in ("models", "tasks"):
+        copytree(CODE / package, folder / package, ignore=others)

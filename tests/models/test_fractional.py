@@ -4,12 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 import models
 from models import Shape
-from models.fractional import Activation, FractionalMaxPool2d, geometric, regions
+from models.fractional import Activation, Convolution, FractionalMaxPool2d, geometric, regions
 
 
 def test_the_published_network_has_its_parameters() -> None:
@@ -103,7 +103,41 @@ def test_the_activation_never_falls() -> None:
 def test_pooling_before_or_after_the_activation_is_the_same() -> None:
     x = torch.randn(2, 3, 16, 16)
     pool = FractionalMaxPool2d(10).eval()
-    assert torch.equal(Activation()(pool(x)), pool(Activation()(x)))
+    torch.testing.assert_close(Activation()(pool(x)), pool(Activation()(x)))
+
+
+def test_what_is_filled_up_with_zeros_changes_no_number() -> None:
+    torch.manual_seed(0)
+    ours = Convolution(3, 5, [(3, 3)], bias=True, batch_norm=True)
+    theirs = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.BatchNorm2d(5))
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    x = torch.randn(4, 3, 8, 8)
+    for training in (True, True, False):
+        y, expected = ours.train(training)(x), theirs.train(training)(x)
+        assert y.shape == (4, 16, 8, 8)
+        torch.testing.assert_close(y[:, :5], expected)
+        assert not y[:, 5:].any()
+    y.square().sum().backward()
+    expected.square().sum().backward()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    assert ours.norm is not None
+    torch.testing.assert_close(ours.norm.running_var, theirs[1].running_var)  # type: ignore[union-attr]
+
+
+def test_the_table_holds_the_activation_and_its_slope_rounded_once() -> None:
+    x = torch.randn(3, 4, 5, 6).mul(8).bfloat16().to(memory_format=torch.channels_last).requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    expected = exact + F.mish(exact)
+    y = Activation()(x)
+    y.sum().backward()
+    expected.sum().backward()
+    assert x.grad is not None
+    assert exact.grad is not None
+    assert torch.equal(y, expected.bfloat16())
+    assert torch.equal(x.grad, exact.grad.bfloat16())
+    flat = x.detach().flatten(1)
+    assert torch.equal(Activation()(flat), y.flatten(1))
 
 
 @pytest.mark.parametrize("size", [28, 32])
