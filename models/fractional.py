@@ -152,21 +152,26 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
+            assert isinstance(layer, nn.Conv2d)
             weight = F.pad(layer.weight, (0, 0, 0, 0, 0, x.shape[1] - layer.in_channels, 0, self.zeros))
-            bias = None if layer.bias is None else F.pad(layer.bias, (0, self.zeros))
-            x = F.conv2d(x, weight, bias, padding=layer.padding)
-        if self.norm is None:
-            return x
-        norm = self.norm
-        mean, variance, gamma, beta = (
-            F.pad(t, (0, self.zeros)) for t in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-        )
+            bias = None if layer.bias is None else self._filled(layer.bias)
+            height, width = layer.kernel_size
+            x = F.conv2d(x, weight, bias, padding=(height // 2, width // 2))
+        return x if self.norm is None else self._normalised(x, self.norm)
+
+    def _normalised(self, x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        mean, variance = self._filled(norm.running_mean), self._filled(norm.running_var)
+        gamma, beta = self._filled(norm.weight), self._filled(norm.bias)
         x = F.batch_norm(x, mean, variance, gamma, beta, self.training, norm.momentum or 0.0, norm.eps)
         if self.training:
-            with torch.no_grad():
-                norm.running_mean.copy_(mean[: norm.num_features])  # type: ignore[union-attr]
-                norm.running_var.copy_(variance[: norm.num_features])  # type: ignore[union-attr]
+            norm.running_mean.copy_(mean[: norm.num_features])
+            norm.running_var.copy_(variance[: norm.num_features])
         return x
+
+    def _filled(self, values: Tensor) -> Tensor:
+        return F.pad(values, (0, self.zeros))
 
 
 class Channels(nn.Module):
@@ -198,7 +203,7 @@ def build(
     batch_norm: bool = True,
     bias: bool = True,
     pool: Literal["fractional", "strided"] = "fractional",
-) -> nn.Module:
+) -> nn.Sequential:
     """`convolutions`, `linears`: how many layers of each. `first`, `last`: channels of the first and the last convolution.
     `split`: a 1x3 and a 3x1 convolution in place of each 3x3. `bias`: of the convolutions. `pool`: windows of fractional step
     after each convolution, or of step 2 after as many of them as it takes."""

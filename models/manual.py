@@ -180,12 +180,13 @@ class BatchNorm2d(nn.BatchNorm2d):
         assert variance is not None
         if self.training:
             with torch.no_grad():
+                count, momentum = x.numel() / x.shape[1], self.momentum or 0.0
+                running_mean, running_variance = mean, variance
                 mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)
-                count = x.numel() / x.shape[1]
-                momentum = self.momentum or 0.0
-                self.running_mean = torch.lerp(self.running_mean, mean, momentum)  # type: ignore[arg-type]
-                self.running_var = torch.lerp(self.running_var, variance * count / (count - 1), momentum)  # type: ignore[arg-type]
-                self.num_batches_tracked += 1  # type: ignore[operator]
+                running_mean.lerp_(mean, momentum)
+                running_variance.lerp_(variance * count / (count - 1), momentum)
+                if self.num_batches_tracked is not None:
+                    self.num_batches_tracked.add_(1)
         scale = (variance + self.eps).rsqrt()
         return _apply(_BatchNorm2d, x, self.weight, self.bias, mean, scale, self.training)
 

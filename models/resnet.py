@@ -36,13 +36,13 @@ class Block(nn.Module):
         return out
 
 
-def _plain(inputs: int, width: int, stride: int) -> tuple[Block, int]:
+def _plain(inputs: int, width: int, stride: int, expansion: int) -> tuple[Block, int]:
     branch = nn.Sequential(_convolution(inputs, width, 3, stride), _convolution(width, width, 3))
     return Block(inputs, width, stride, branch), width
 
 
-def _bottleneck(inputs: int, width: int, stride: int) -> tuple[Block, int]:
-    outputs = 4 * width
+def _bottleneck(inputs: int, width: int, stride: int, expansion: int) -> tuple[Block, int]:
+    outputs = expansion * width
     branch = nn.Sequential(_convolution(inputs, width, 1), _convolution(width, width, 3, stride), _convolution(width, outputs, 1))
     return Block(inputs, outputs, stride, branch), outputs
 
@@ -53,15 +53,16 @@ def build(
     block: Literal["plain", "bottleneck"] = "plain",
     blocks: PositiveInt = 3,
     widths: tuple[PositiveInt, ...] = (16, 32, 64),
+    expansion: PositiveInt = 4,
 ) -> nn.Module:
-    """`block`: two 3x3 convolutions, or 1x1 - 3x3 - 1x1 with four times the channels at its ends. `blocks`: of each stage.
-    `widths`: channels of the 3x3 convolutions in each stage."""
+    """`block`: two 3x3 convolutions, or 1x1 - 3x3 - 1x1. `blocks`: of each stage. `widths`: channels of the 3x3 convolutions in
+    each stage. `expansion`: how many times as many channels the ends of a bottleneck have."""
     make = _plain if block == "plain" else _bottleneck
     channels = widths[0]
     stages: list[nn.Module] = []
     for stage, width in enumerate(widths):
         for index in range(blocks):
-            made, channels = make(channels, width, 2 if stage and not index else 1)
+            made, channels = make(channels, width, 2 if stage and not index else 1, expansion)
             stages.append(made)
     network = nn.Sequential(
         nn.Conv2d(shape.inputs, widths[0], 3, padding=1, bias=False),

@@ -210,8 +210,8 @@ class Params(Frozen):
                 raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
             self._augmentation_fits(name, experiment)
         for name, compared in self.comparisons.items():
-            for experiment in compared:
-                _known(experiment, self.experiments, f"comparisons.{name}", "experiment")
+            for member in compared:
+                _known(member, self.experiments, f"comparisons.{name}", "experiment")
         return self
 
     def _augmentation_fits(self, name: str, experiment: Experiment) -> None:
