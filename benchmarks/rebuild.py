@@ -20,7 +20,7 @@ def run(root: Path) -> list[dict[str, Any]]:
         {
             "name": "rebuild_sample",
             "seconds": round(first[0], 1),
-            "limit": 300,
+            "limit": 600,
             "description": "dvc repro of the sample profile, from nothing",
         },
         {

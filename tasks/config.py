@@ -212,6 +212,8 @@ class Params(Frozen):
         for name, compared in self.comparisons.items():
             for member in compared:
                 _known(member, self.experiments, f"comparisons.{name}", "experiment")
+            if len({self.experiments[member].data for member in compared}) > 1:
+                raise ValueError(f"comparisons.{name}: its experiments are not all trained on the same data")
         return self
 
     def _augmentation_fits(self, name: str, experiment: Experiment) -> None:

@@ -95,7 +95,7 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
         figures.save(figures.curves(history, MAIN[info.task]), plots / "curves.png")
         if (animation := trained / "weights" / "progress.webp").exists():
             shutil.copy(animation, plots)
-        if (seen := first_layer(networks[experiment.seeds[0]][0], info)) is not None:
+        if (seen := first_layer(next(iter(networks.values()))[0], info)) is not None:
             figures.save(figures.weights(seen), plots / "first_layer.png")
         (_classes if info.task == "classify" else _pictures)(test, info, first, plots, predictions)
         write_json(predictions / "metrics.json", result)

@@ -4,6 +4,7 @@ Writes results/table.csv, a row an experiment, and results/report.html, one file
 """
 
 import base64
+import io
 import json
 import logging
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 from pydantic import BaseModel
 
 from tasks import config, figures
@@ -50,6 +52,7 @@ FIGURES = {
     "progress.webp": "A few validation images after each epoch.",
     "curves.png": "Learning curves, a line a seed.",
 }
+PHOTOGRAPHS = {"strip.png", "confused.png"}
 # From so many experiments on the same data a figure says more than the table.
 SEVERAL = 3
 # More would not open well on a phone.
@@ -224,7 +227,8 @@ def _comparisons(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> 
     """The learning curves of experiments that params.yaml compares."""
     drawn = []
     for title, names in profile.params.comparisons.items():
-        histories = {name: pd.read_csv(profile.results(name) / "history.csv") for name in names if name in results}
+        files = {name: profile.results(name) / "history.csv" for name in names if name in results}
+        histories = {name: pd.read_csv(file) for name, file in files.items() if file.exists()}
         if not histories:
             continue
         first = next(iter(histories.values()))
@@ -317,7 +321,13 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _data_uri(path: Path) -> str:
-    return _uri(path.read_bytes(), f"image/{path.suffix[1:]}")
+    """The picture itself; photographs, of which there are many, as WebP, which is a seventh of their PNG."""
+    if path.suffix != ".png" or path.name not in PHOTOGRAPHS:
+        return _uri(path.read_bytes(), f"image/{path.suffix[1:]}")
+    content = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.save(content, "webp", quality=80, method=6)
+    return _uri(content.getvalue(), "image/webp")
 
 
 def _uri(content: bytes, kind: str) -> str:

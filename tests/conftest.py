@@ -87,7 +87,7 @@ def make_profile(tmp_path: Path) -> Callable[..., config.Profile]:
                 "tiny-classes": {"dataset": "patches", "task": "classify", "validation": 10},
                 "tiny-pairs": {"dataset": "photos", "task": "translate", "size": 16},
             },
-            "comparisons": {"both": ["classes", "pairs"]},
+            "comparisons": {"rates": ["classes"]},
             "experiments": {"classes": experiment("classify", **train), "pairs": experiment("translate", **train)},
         }
         folder.mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ from dvc.repo import Repo
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="prefect-")
 os.environ.pop("PREFECT_API_URL", None)
 
-PARAMS = {"root": ".", "device": "cpu", "download": {}, "preprocess": {}, "experiments": {}}
+PARAMS = {"root": ".", "device": "cpu", "download": {}, "preprocess": {}, "experiments": {}, "comparisons": {}}
 STAGES = {
     # The last first: the order is DVC's to find.
     "report": {

@@ -16,6 +16,7 @@ def params(**changes: Any) -> dict[str, Any]:
         "download": {"patches": {}},
         "preprocess": {"tiny-classes": {"dataset": "patches", "task": "classify", "validation": 10}},
         "experiments": {"one": experiment("classify")},
+        "comparisons": {},
         **changes,
     }
 
@@ -50,6 +51,17 @@ def wrong(path: str, value: Any) -> dict[str, Any]:
         ("experiments.one.train.optimizer.name", "sdg", ["experiments.one.train.optimizer.name", "'sgd'", "sdg"]),
         ("experiments.one.train.optimizer.momentun", 0.9, ["experiments.one.train.optimizer.momentun", "did you mean momentum"]),
         ("experiments.one.train.loss", "l1", ["experiments.one.train.loss", "cross-entropy"]),
+        (
+            "experiments.one.train",
+            {**experiment("classify", loss="hinge", label_smoothing=0.1)["train"]},
+            ["hinge loss takes neither"],
+        ),
+        (
+            "experiments.one.train",
+            {**experiment("classify", split="train+val", keep="best")["train"]},
+            ["split: train+val leaves"],
+        ),
+        ("comparisons.rates", ["one", "too"], ["comparisons.rates", "unknown experiment 'too'", "allowed: one"]),
         ("experiments.one.network", "cnm", ["experiments.one", "did you mean cnn", "autoencoder"]),
         ("experiments.one.architecture", {"width": [3]}, ["architecture.width", "widths"]),
         ("experiments.one.architecture", {"widths": [0]}, ["architecture.widths.0", "greater than 0"]),
@@ -73,6 +85,14 @@ def test_a_wrong_value_is_refused_with_its_key_and_what_is_allowed(
         load(tmp_path, wrong(path, value))
     for text in says:
         assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("augment", [{"flip": True}, {"dihedral": True}])
+def test_pictures_of_a_random_filter_are_not_turned(tmp_path: Path, augment: dict[str, bool]) -> None:
+    pairs = {"dataset": "patches", "task": "translate", "size": 16, "target": {"filter": "random"}}
+    values = params(preprocess={"tiny-pairs": pairs}, experiments={"one": experiment("translate", augment=augment)})
+    with pytest.raises(Error, match="a random filter does not turn with the picture; allowed here: crop"):
+        load(tmp_path, values)
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

@@ -73,7 +73,12 @@ def test_classes(make_profile):
         24 * result["metrics"]["accuracy"]
     )
     assert list(pd.read_csv(folder / "plots" / "per_class.csv")["class"]) == ["red", "green", "blue"]
-    assert {p.name for p in (folder / "plots").glob("*.png")} == {"curves.png", "confusion.png", "confused.png"}
+    assert {p.name for p in (folder / "plots").glob("*.png")} == {
+        "curves.png",
+        "first_layer.png",
+        "confusion.png",
+        "confused.png",
+    }
     assert (profile.evaluated("classes") / "metrics.json").read_bytes() == (folder / "metrics.json").read_bytes()
 
 

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +17,17 @@ HISTORY = pd.DataFrame(
         "train_loss": [2, 1, 2, 1.5],
         "val_loss": [2, 1.2, 2, 1.6],
         "val_psnr": [20, 25, 19, 24],
+    }
+)
+
+
+ROWS = pd.DataFrame(
+    {
+        "name": [f"a long name of number {i}" for i in range(12)],
+        "value": np.linspace(30, 95, 12),
+        "published": [*np.linspace(28, 80, 6), *[np.nan] * 6],
+        "parameters": [0, *np.geomspace(100, 1e6, 11)],
+        "train_seconds": np.geomspace(10, 4000, 12),
     }
 )
 
@@ -40,6 +52,12 @@ def confused(images: int = 400, classes: int = 10):
     [
         lambda: figures.curves(HISTORY, "psnr"),
         lambda: figures.curves(HISTORY[HISTORY["epoch"] == 1], "psnr"),
+        lambda: figures.sizes(ROWS, "accuracy"),
+        lambda: figures.sizes(ROWS.assign(published=np.nan), "accuracy"),
+        lambda: figures.ladder(ROWS, "accuracy"),
+        lambda: figures.compared({"one": HISTORY, "two": HISTORY}, "psnr"),
+        lambda: figures.weights(RANDOM.normal(size=(10, 32, 32, 3))),
+        lambda: figures.weights(RANDOM.normal(size=(100, 3, 3, 1))),
         lambda: figures.confusion(counts(10)),
         lambda: figures.confusion(counts(100)),
         lambda: figures.strip(pictures(5, 3), pictures(5, 1), pictures(5, 1), "abcde"),
@@ -55,6 +73,14 @@ def test_a_figure_is_a_small_png_without_background(tmp_path: Path, figure):
         pixels = np.asarray(image.convert("RGBA"))
     assert pixels[0, 0, 3] == 0, "the corner is transparent"
     assert pixels[..., 3].max() == 255, "something is drawn"
+
+
+def test_names_in_the_figure_of_sizes_do_not_overlap():
+    figure = figures.sizes(ROWS, "accuracy")
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts if text.get_text() in set(ROWS["name"][1:])]
+        assert boxes
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path: Path):

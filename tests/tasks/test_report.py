@@ -13,7 +13,7 @@ from PIL import Image
 
 from tasks import config, figures
 from tasks.errors import Error
-from tasks.files import write_json
+from tasks.files import write_json, write_text
 from tasks.report import duration, report, table
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
@@ -188,6 +188,20 @@ def test_a_number_of_another_data_set_is_shown_and_not_compared(profile):
     assert "on cifar10" in section.text
     assert section.select(".good, .bad") == []
     assert pd.read_csv(profile.folder / "results" / "table.csv").set_index("experiment")["accuracy_difference"].isna()["classes"]
+
+
+def test_several_experiments_on_the_same_data_are_drawn_together(profile):
+    before = len(page(profile).select("#summary ~ figure, .card.flush figure"))
+    params = yaml.safe_load((profile.folder / "params.yaml").read_text())
+    for index in range(3):
+        name = f"more-{index}"
+        params["experiments"][name] = params["experiments"]["classes"]
+        write_json(profile.results(name) / "metrics.json", result(name, "classify", {"accuracy": 0.5 + index / 10}))
+    write_text(profile.results("classes") / "history.csv", "seed,epoch,train_loss,val_loss,val_accuracy\n0,1,1.0,1.1,0.5\n")
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    figures = page(config.load(profile.folder)).select(".card.flush figure")
+    assert len(figures) == before + 3, "the ladder, the sizes and the comparison of params.yaml"
+    assert "Rates: learning curves" in figures[-1].text
 
 
 def test_recipe_shows_what_was_set(profile):

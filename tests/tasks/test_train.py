@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from tasks import config, weights
 from tasks.config import Profile
 from tasks.errors import Error
+from tasks.evaluate import evaluate
 from tasks.train import train
 from tests.conftest import ROOT
 
@@ -57,6 +59,29 @@ def test_several_seeds_give_mean_and_spread(make_profile: MakeProfile) -> None:
     assert found["val_metrics_std"].keys() == found["val_metrics"].keys()
     first, second = (weights.load(out / "weights" / f"seed-{seed}.safetensors")[0].state_dict() for seed in (0, 1))
     assert any(not torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_last_fit_takes_validation_too_and_says_so(make_profile: MakeProfile) -> None:
+    profile = make_profile(epochs=1, batch_size=72, split="train+val")
+    folder = train(profile, "classes")
+    record = json.loads((folder / "training.json").read_text())
+    assert record["trained_on"] == "train+val"
+    result = evaluate(profile, "classes")
+    assert result["n_train"] == 48 + 24
+    assert result["trained_on"] == "train+val"
+
+
+@pytest.mark.parametrize("backward", ["auto", "manual"])
+@pytest.mark.parametrize("loss", ["hinge", "cross-entropy"])
+def test_a_linear_classifier_learns_with_either_loss(make_profile: MakeProfile, loss: str, backward: str) -> None:
+    file = make_profile().folder / "params.yaml"
+    params = yaml.safe_load(file.read_text())
+    params["experiments"]["classes"] |= {"network": "linear", "architecture": {"backward": backward}}
+    params["experiments"]["classes"]["train"] |= {"loss": loss, "epochs": 8, "optimizer": {"name": "sgd", "lr": 0.01}}
+    file.write_text(yaml.safe_dump(params))
+    profile = config.load(file.parent)
+    record = json.loads((train(profile, "classes") / "training.json").read_text())
+    assert record["val_metrics"]["accuracy"] > 0.9
 
 
 def test_an_on_demand_run_leaves_the_stage_alone(make_profile: MakeProfile, tmp_path: Path) -> None:
