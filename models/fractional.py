@@ -68,13 +68,19 @@ def regions(inputs: int, outputs: int, samples: Tensor) -> Tensor:
 
     The pseudo-random sequence of Graham 2014, section 2.1, as `torch.nn.FractionalMaxPool2d` draws it.
     """
-    if outputs == 1:
-        return torch.full((len(samples), 1), inputs - 2, device=samples.device)
-    alpha = (inputs - 2) / (outputs - 1)
+    alpha = (inputs - 2) / max(1, outputs - 1)
     steps = torch.arange(outputs - 1, device=samples.device, dtype=torch.float64)
     u = samples.double()[:, None]
     starts = ((steps + u) * alpha).floor() - (u * alpha).floor()
     return torch.cat([starts.long(), starts.new_full((len(samples), 1), inputs - 2, dtype=torch.long)], 1)
+
+
+@cache
+def central(inputs: int, outputs: int) -> float:
+    """The draw whose windows lie nearest to their mean places over all draws."""
+    draws = (torch.arange(256) + 0.5) / 256
+    starts = regions(inputs, outputs, draws).double()
+    return float(draws[(starts - starts.mean(0)).square().sum(1).argmin()])
 
 
 class _Larger(torch.autograd.Function):
@@ -110,7 +116,8 @@ class FractionalMaxPool2d(nn.Module):
     """Max pooling over 2x2 windows that start 1 or 2 pixels apart: (N, C, H, W) to (N, C, size, size).
 
     In training each image draws its windows, for all its channels alike (`torch.nn.FractionalMaxPool2d` draws for each channel
-    as well; the distribution of a window is the same). In evaluation windows are spread evenly: the draw is 1/2.
+    as well; the distribution of a window is the same). In evaluation windows lie nearest to their mean places. (A draw of 1/2 for
+    all would move them to the right and down, in every layer: on digits that cost 8 % of accuracy.)
     """
 
     def __init__(self, size: int) -> None:
@@ -119,8 +126,7 @@ class FractionalMaxPool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, channels, height, width = x.shape
-        samples = torch.rand(2, n, device=x.device) if self.training else torch.full((2, n), 0.5, device=x.device)
-        rows, columns = regions(height, self.size, samples[0]), regions(width, self.size, samples[1])
+        rows, columns = (regions(length, self.size, self._draw(length, n, x.device)) for length in (height, width))
         pixels = x.permute(0, 2, 3, 1).reshape(n * height, width * channels)  # no copy: the memory is channels_last
         image = torch.arange(n, device=x.device)[:, None]
         pooled: Tensor = _Larger.apply(pixels, (image * height + rows).flatten())
@@ -128,6 +134,11 @@ class FractionalMaxPool2d(nn.Module):
         line = torch.arange(n * self.size, device=x.device).view(n, self.size, 1)
         pooled = _Larger.apply(pooled, (line * width + columns[:, None, :]).flatten())
         return pooled.view(n, self.size, self.size, channels).permute(0, 3, 1, 2)
+
+    def _draw(self, length: int, images: int, device: torch.device) -> Tensor:
+        if self.training:
+            return torch.rand(images, device=device)
+        return torch.full((images,), central(length, self.size), device=device)
 
 
 # Kernels for the processor work on so many channels at once; a number that it does not divide makes batch norm three times slower.

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import models
 from models import Shape
-from models.fractional import Activation, Convolution, FractionalMaxPool2d, geometric, regions
+from models.fractional import Activation, Convolution, FractionalMaxPool2d, central, geometric, regions
 
 
 def test_the_published_network_has_its_parameters() -> None:
@@ -40,7 +40,7 @@ def test_pooling_is_that_of_torch_for_the_same_draws(seed: int, size: int, chann
     torch.manual_seed(seed)
     y = FractionalMaxPool2d(outputs)(ours)
     torch.manual_seed(seed)
-    draws = torch.rand(2, count).double()
+    draws = torch.stack([torch.rand(count), torch.rand(count)]).double()
     # torch takes them as (N, C, 2), columns before rows, in the images' precision.
     samples = draws.flip(0).T[:, None, :].expand(count, channels, 2).contiguous()
     expected = F.fractional_max_pool2d(theirs, 2, output_size=outputs, _random_samples=samples)
@@ -73,6 +73,14 @@ def test_windows_are_spread_as_those_of_torch() -> None:
     ours = FractionalMaxPool2d(20)(line.to(memory_format=torch.channels_last))[:, 0, 0]
     theirs = F.fractional_max_pool2d(line.contiguous(), 2, output_size=20)[:, 0, 0]
     torch.testing.assert_close(ours.mean(0), theirs.mean(0), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(32, 20), (20, 13), (13, 8), (8, 5), (5, 3), (3, 2)])
+def test_in_evaluation_windows_lie_where_they_do_on_average(inputs: int, outputs: int) -> None:
+    mean = regions(inputs, outputs, torch.rand(4000, generator=torch.Generator().manual_seed(0))).double().mean(0)
+    fixed = regions(inputs, outputs, torch.tensor([central(inputs, outputs)]))[0]
+    assert (fixed - mean).abs().max() < 0.55
+    assert abs(float((fixed - mean).mean())) < 0.2
 
 
 def test_each_image_draws_in_training_and_none_in_evaluation() -> None:
