@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-import models
 from tasks.errors import Error
 from tasks.sources import DATASETS
 
@@ -176,6 +175,9 @@ class Experiment(Frozen):
 
     @model_validator(mode="after")
     def _network_is_known(self) -> "Experiment":
+        # torch takes seconds to import, which downloads and preparations do not need.
+        import models
+
         models.check(self.network, self.architecture)
         return self
 
@@ -275,10 +277,11 @@ class Profile(BaseModel):
         return self.params.experiments[name]
 
 
-def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None) -> Profile:
+def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, experiments: bool = True) -> Profile:
     """Read `folder/params.yaml`. Raises Error that names each wrong key, and what is allowed there.
 
-    `changes`: blocks like the file's, which replace what they name and leave the rest.
+    `changes`: blocks like the file's, which replace what they name and leave the rest. `experiments`: whether they are read;
+    without them nothing of torch is imported.
     """
     path = Path(folder) / "params.yaml"
     try:
@@ -289,6 +292,8 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None) -> 
         raise Error(f"{path}: not YAML: {error}") from None
     if changes:
         values = _merged(values, changes)
+    if not experiments and isinstance(values, Mapping):
+        values = {**values, "experiments": {}, "comparisons": {}}
     try:
         return Profile(folder=Path(folder), params=Params.model_validate(values))
     except ValidationError as error:

@@ -321,7 +321,7 @@ def main(
     """
     for name in datasets:
         _known(name)
-    profile = None if to else config.load(".")
+    profile = None if to else config.load(experiments=False)
     for name in datasets:
         if profile is None and to:
             make_mirror(to, name)

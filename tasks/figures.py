@@ -211,15 +211,19 @@ def confusion(counts: pd.DataFrame) -> Figure:
 def weights(units: np.ndarray, most: int = 64) -> Figure:
     """The weights of a first layer as pictures, (units, H, W, 1 or 3): grey is 0; each is stretched by its own largest weight."""
     units = units[:most]
+    count, height, width, _ = units.shape
     scaled = 127.5 * (1 + units / np.maximum(np.abs(units).max((1, 2, 3), keepdims=True), 1e-12))
-    columns = min(16, len(units))
-    rows = -(-len(units) // columns)
-    figure = Figure((0.5 * columns, 0.5 * rows), layout=ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02))
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, picture in zip(grid, scaled.round().astype(np.uint8)):
-        _picture(axes, picture)
-    for axes in grid[len(units) :]:
-        axes.set_axis_off()
+    columns = min(16, count)
+    rows = -(-count // columns)
+    gap = max(1, height // 12)
+    # One picture with transparent gaps: an axis for each would take seconds to lay out.
+    mosaic = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    for index, picture in enumerate(scaled.round().astype(np.uint8)):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        mosaic[top : top + height, left : left + width, :3] = np.broadcast_to(picture, (height, width, 3))
+        mosaic[top : top + height, left : left + width, 3] = 255
+    figure = Figure((0.5 * columns, 0.5 * rows), SHARP, layout="constrained")
+    _picture(figure.subplots(), mosaic)
     return figure
 
 

@@ -323,7 +323,7 @@ def main(name: Annotated[str, typer.Argument(help="A key of `preprocess` in para
     Reads data/raw/<dataset> (made by `python -m tasks.download`) and the block NAME of params.yaml in the current folder. What
     cannot be used is listed in data/processed/NAME/skipped.csv; more of it than `max_bad_share` is an error.
     """
-    info = prepare(config.load("."), name)
+    info = prepare(config.load(experiments=False), name)
     counts = ", ".join(f"{count:,} {split}" for split, count in info.counts.items())
     print(f"{name}: {counts}; {info.skipped} skipped; {info.size} px; {info.hash[:12]}", file=sys.stderr)
 

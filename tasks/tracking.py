@@ -7,13 +7,14 @@ as MLflow's global active run, which other libraries open and close as they like
 import logging
 import os
 import platform
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from shutil import copy, copytree
 from typing import TYPE_CHECKING, Any
@@ -263,8 +264,10 @@ def _find(client: "MlflowClient", run_id: str) -> Any:
 
 @cache
 def _environment() -> str:
-    """What is installed, as a requirements file."""
-    return "".join(f"{line}\n" for line in sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.lower))
+    """What is installed, as a requirements file: from the folders' names, since reading every package's record takes a second."""
+    folders = {found.stem for path in sys.path for found in Path(path).glob("*.dist-info")}
+    pairs = [folder.rsplit("-", 1) for folder in folders if "-" in folder]
+    return "".join(f"{name}=={version}\n" for name, version in sorted(pairs, key=lambda pair: pair[0].lower()))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
