@@ -38,9 +38,9 @@ class Activation(nn.Module):
 @cache
 def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     """Values and slopes of the activation at every bfloat16, in the order of its bits as a whole number from -32768."""
-    x = torch.arange(-(2**15), 2**15, device=device).to(torch.int16).view(torch.bfloat16).double()
-    with torch.enable_grad(), torch.inference_mode(False), torch.autocast(device.type, enabled=False):
-        x = x.requires_grad_()
+    # Made once, perhaps first while evaluating, and then needed in training too.
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        x = torch.arange(-(2**15), 2**15, device=device).to(torch.int16).view(torch.bfloat16).double().requires_grad_()
         y = x + F.mish(x)
         (slope,) = torch.autograd.grad(y.sum(), x)
     return y.detach().bfloat16(), slope.bfloat16()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import models
-from models import Shape
+from models import Shape, fractional
 from models.fractional import Activation, Convolution, FractionalMaxPool2d, central, geometric, regions
 
 
@@ -144,6 +144,11 @@ def test_the_table_holds_the_activation_and_its_slope_rounded_once() -> None:
     assert exact.grad is not None
     assert torch.equal(y, expected.bfloat16())
     assert torch.equal(x.grad, exact.grad.bfloat16())
+    with torch.inference_mode():
+        fractional._tables.cache_clear()
+        assert torch.equal(Activation()(x), y)
+    (again,) = torch.autograd.grad(Activation()(x).sum(), x)
+    assert torch.equal(again, x.grad)
     flat = x.detach().flatten(1)
     assert torch.equal(Activation()(flat), y.flatten(1))
 
