@@ -43,7 +43,7 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
         x = torch.arange(-(2**15), 2**15, device=device).to(torch.int16).view(torch.bfloat16).double().requires_grad_()
         y = x + F.mish(x)
         (slope,) = torch.autograd.grad(y.sum(), x)
-    return y.detach().bfloat16(), slope.bfloat16()
+        return y.detach().bfloat16(), slope.bfloat16()
 
 
 class _Lookup(torch.autograd.Function):
