@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from pydantic import BaseModel
 
-from tasks import config, figures
+from tasks import config, figures, overview
 from tasks.config import Profile
 from tasks.data import SPLITS
 from tasks.errors import Error
@@ -210,8 +210,8 @@ def _overview(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> lis
         )
         words = f"{label} ({unit})" if unit else label
         for figure, caption in (
-            (figures.ladder(rows, words), f"{label} on test of {data}, ours and published, with size and cost."),
-            (figures.sizes(rows, words), f"{label} on test of {data}, against size and cost."),
+            (overview.ladder(rows, words), f"{label} on test of {data}, ours and published, with size and cost."),
+            (overview.sizes(rows, words), f"{label} on test of {data}, against size and cost."),
         ):
             drawn.append({"uri": _uri(figures.png(figure), "image/png"), "caption": caption})
     return drawn
@@ -233,7 +233,7 @@ def _comparisons(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> 
             continue
         first = next(iter(histories.values()))
         metric = next((m for m in HEADLINES if f"val_{m}" in first), "loss")
-        uri = _uri(figures.png(figures.compared(histories, metric)), "image/png")
+        uri = _uri(figures.png(overview.compared(histories, metric)), "image/png")
         drawn.append({"uri": uri, "caption": f"{title.replace('-', ' ').capitalize()}: learning curves on validation."})
     return drawn
 

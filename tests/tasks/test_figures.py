@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tasks import figures, metrics
+from tasks import figures, metrics, overview
 
 RANDOM = np.random.default_rng(0)
 HISTORY = pd.DataFrame(
@@ -52,10 +52,10 @@ def confused(images: int = 400, classes: int = 10):
     [
         lambda: figures.curves(HISTORY, "psnr"),
         lambda: figures.curves(HISTORY[HISTORY["epoch"] == 1], "psnr"),
-        lambda: figures.sizes(ROWS, "accuracy"),
-        lambda: figures.sizes(ROWS.assign(published=np.nan), "accuracy"),
-        lambda: figures.ladder(ROWS, "accuracy"),
-        lambda: figures.compared({"one": HISTORY, "two": HISTORY}, "psnr"),
+        lambda: overview.sizes(ROWS, "accuracy"),
+        lambda: overview.sizes(ROWS.assign(published=np.nan), "accuracy"),
+        lambda: overview.ladder(ROWS, "accuracy"),
+        lambda: overview.compared({"one": HISTORY, "two": HISTORY}, "psnr"),
         lambda: figures.weights(RANDOM.normal(size=(10, 32, 32, 3))),
         lambda: figures.weights(RANDOM.normal(size=(100, 3, 3, 1))),
         lambda: figures.confusion(counts(10)),
@@ -76,7 +76,7 @@ def test_a_figure_is_a_small_png_without_background(tmp_path: Path, figure):
 
 
 def test_names_in_the_figure_of_sizes_do_not_overlap():
-    figure = figures.sizes(ROWS, "accuracy")
+    figure = overview.sizes(ROWS, "accuracy")
     for axes in figure.axes:
         boxes = [text.get_window_extent() for text in axes.texts if text.get_text() in set(ROWS["name"][1:])]
         assert boxes
