@@ -190,7 +190,9 @@ class Params(Frozen):
     download: dict[Name, Download]
     preprocess: dict[Name, Prepare]
     experiments: dict[Name, Experiment]
-    comparisons: dict[Name, tuple[Name, ...]] = Field(description="experiments whose learning curves the report draws together")
+    comparisons: dict[Name, tuple[Name, ...]] = Field(
+        {}, description="experiments whose learning curves the report draws together"
+    )
 
     @model_validator(mode="after")
     def _references_are_known(self) -> "Params":

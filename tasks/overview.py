@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
 from tasks.figures import BLUE, FAINT, INK, NAMES, ORANGE, SHARP, TEXT, plain
@@ -78,8 +78,12 @@ def ladder(rows: pd.DataFrame, label: str) -> Figure:
         axes.hlines(shown.index, 0, 1, transform=axes.get_yaxis_transform(), color=FAINT, lw=0.5)
         axes.scatter(shown[column], shown.index, color=BLUE, s=24, zorder=4, label="ours")
         axes.set_xlabel(words, **TEXT)
-        if column != "value":
-            _logarithmic(axes)
+        if column != "value" and len(shown):
+            axes.set_xscale("log")
+            # The panel is narrow: its ends are all that it has room for.
+            axes.set_xticks([shown[column].min(), shown[column].max()])
+            axes.xaxis.set_major_formatter(EngFormatter(sep="", places=0))
+            axes.xaxis.set_minor_locator(NullLocator())
     if rows["published"].notna().any():
         panels[0].scatter(rows["published"], rows.index, facecolors="none", edgecolors=ORANGE, s=24, zorder=3, label="published")
         panels[0].legend(frameon=False, labelcolor=INK, fontsize=8)
