@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,13 @@ def test_a_folder_without_params_is_no_profile(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(Error, match=r"params\.yaml"):
         config.load(tmp_path)
+
+
+def test_without_experiments_nothing_of_torch_is_imported() -> None:
+    """Downloads and preparations start in a second."""
+    code = "import sys; from tasks import config, download, preprocess; config.load(experiments=False); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_an_unknown_experiment_is_refused(tmp_path: Path) -> None:
