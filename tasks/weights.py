@@ -63,5 +63,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Con
     except (SafetensorError, KeyError, ValidationError) as error:
         raise Error(f"{path}: not a weights file of this project ({error})") from None
     network = configuration.build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise Error(
+            f"{path}: made by another version of models/{configuration.network}.py; take the matching weights (dvc checkout) or "
+            f"train again: dvc repro train@{configuration.experiment}"
+        ) from None
     return network.eval(), configuration

@@ -35,3 +35,10 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(Error, match="not a weights file"):
         weights.load(tmp_path / "other.safetensors")
+
+
+def test_weights_of_another_version_of_the_network_are_refused(tmp_path: Path) -> None:
+    tensors = {f"1.{key}": value for key, value in torch.nn.Linear(2, 2).state_dict().items()}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"darkroom": configuration().model_dump_json()})
+    with pytest.raises(Error, match=r"made by another version of models/cnn\.py; .* dvc repro train@one"):
+        weights.load(tmp_path / "old.safetensors")
