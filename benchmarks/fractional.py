@@ -7,7 +7,6 @@ torch's own FractionalMaxPool2d and Mish, Adam with amsgrad, 125 images a batch.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,9 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
 from benchmarks.timing import compare, rate
-from benchmarks.training import prepared
+from benchmarks.training import our_loop, prepared
 from models import Shape, fractional
-from tasks import data, train, training
+from tasks import data, training
 
 STEPS = 10
 BATCH = 125
@@ -78,33 +77,16 @@ class Published:
 
 def run(root: Path) -> list[dict[str, Any]]:
     profile, name = prepared(root, "fractional")
-    experiment = profile.experiment(name)
-    recipe = experiment.train
-    folder = profile.processed(experiment.data)
-    info = data.info(folder)
-
-    torch.manual_seed(0)
-    network = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
-    examples = training.Examples.of(data.Data(folder, "train"), info.task, torch.device("cpu"))
-    objective = training.OBJECTIVES[info.task](recipe, info, network)
-    step = training.Step(network, objective, recipe, 10_000)
-
-    def ours() -> int:
-        network.train()
-        rng = np.random.default_rng(0)
-        for _, rows in zip(range(STEPS), training.batches(len(examples), recipe.batch_size, rng)):
-            step(*training.draw(examples, rows, recipe, objective, rng))
-        return STEPS * recipe.batch_size
-
+    folder = profile.processed(profile.experiment(name).data)
     return [
         compare(
             "training_fractional",
-            ours,
+            our_loop(profile, name, STEPS),
             Published(folder).steps,
             unit="images",
             description=f"training of {profile.name}'s fractional: our loop against the published one "
             "(DataLoader in one process, batch transforms, fp32, torch's own pooling and Mish, Adam with amsgrad)",
             floor=2.0,
-            dataset=info.dataset,
+            dataset=data.info(folder).dataset,
         )
     ]

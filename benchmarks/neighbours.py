@@ -23,18 +23,20 @@ def run(root: Path) -> list[dict[str, Any]]:
     info = data.info(folder)
     train, val = data.Data(folder, "train"), data.Data(folder, "val")
     queries = val.images[:QUERIES]
+    # Channels before rows and columns, as networks have them.
+    known, asked = (np.moveaxis(images, 3, 1).reshape(len(images), -1) for images in (train.images, queries))
 
     # What a training leaves in the network, without its search for k.
     network = models.build("knn", Shape(info.channels, info.outputs, info.size), {"candidates": (K,)})
     network.load_state_dict(
         {
-            "images": training.to_float(torch.from_numpy(train.images)).mul(255).byte().flatten(1),
+            "images": torch.from_numpy(known),
             "labels": torch.from_numpy(train.labels),
             "k": torch.tensor(K),
         }
     )
-    flat = [np.moveaxis(images, 3, 1).reshape(len(images), -1).astype(np.float32) / 255 for images in (train.images, queries)]
-    reference = KNeighborsClassifier(K, algorithm="brute").fit(flat[0], train.labels)
+    reference = KNeighborsClassifier(K, algorithm="brute").fit(known.astype(np.float32) / 255, train.labels)
+    flat = asked.astype(np.float32) / 255
     found: dict[str, np.ndarray] = {}
 
     def ours() -> int:
@@ -42,7 +44,7 @@ def run(root: Path) -> list[dict[str, Any]]:
         return len(queries)
 
     def theirs() -> int:
-        found["theirs"] = reference.predict(flat[1])
+        found["theirs"] = reference.predict(flat)
         return len(queries)
 
     row = compare(

@@ -1,5 +1,6 @@
 """The training loop against the usual one: a torchvision data set, a DataLoader, PIL transforms, fp32, contiguous."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,27 @@ def prepared(root: Path, name: str) -> tuple[config.Profile, str]:
     return (full, name) if ready else (config.load(root), name)
 
 
+def our_loop(profile: config.Profile, name: str, steps: int) -> Callable[[], int]:
+    """Some steps of an experiment's training in our loop, as a function that returns how many images they saw."""
+    experiment = profile.experiment(name)
+    recipe, folder = experiment.train, profile.processed(experiment.data)
+    info = data.info(folder)
+    torch.manual_seed(0)
+    network = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
+    examples = training.Examples.of(data.Data(folder, "train"), info.task, torch.device("cpu"))
+    objective = training.OBJECTIVES[info.task](recipe, info, network)
+    step = training.Step(network, objective, recipe, 10_000)
+
+    def run_steps() -> int:
+        network.train()
+        rng = np.random.default_rng(0)
+        for _, rows in zip(range(steps), training.batches(len(examples), recipe.batch_size, rng)):
+            step(*training.draw(examples, rows, recipe, objective, rng))
+        return steps * recipe.batch_size
+
+    return run_steps
+
+
 def run(root: Path) -> list[dict[str, Any]]:
     profile, name = prepared(root, "cnn")
     experiment = profile.experiment(name)
@@ -44,19 +66,7 @@ def run(root: Path) -> list[dict[str, Any]]:
     folder = profile.processed(experiment.data)
     info = data.info(folder)
     split = data.Data(folder, "train")
-
-    torch.manual_seed(0)
-    fast = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
-    examples = training.Examples.of(split, info.task, torch.device("cpu"))
-    objective = training.OBJECTIVES[info.task](recipe, info, fast)
-    step = training.Step(fast, objective, recipe, 10_000)
-
-    def ours() -> int:
-        fast.train()
-        rng = np.random.default_rng(0)
-        for _, rows in zip(range(STEPS), training.batches(len(examples), recipe.batch_size, rng)):
-            step(*training.draw(examples, rows, recipe, objective, rng))
-        return STEPS * recipe.batch_size
+    ours = our_loop(profile, name, STEPS)
 
     usual = train.describe(profile, name, info, 0).build()[1]  # type: ignore[index]
     optimizer = torch.optim.SGD(usual.parameters(), recipe.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)

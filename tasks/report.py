@@ -52,7 +52,8 @@ FIGURES = {
     "progress.webp": "A few validation images after each epoch.",
     "curves.png": "Learning curves, a line a seed.",
 }
-PHOTOGRAPHS = {"strip.png", "confused.png"}
+# Pictures of pixels, not of lines: they go into the page with losses that nobody sees.
+PHOTOGRAPHS = {"strip.png", "confused.png", "first_layer.png"}
 # From so many experiments on the same data a figure says more than the table.
 SEVERAL = 3
 # More would not open well on a phone.
@@ -321,12 +322,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _data_uri(path: Path) -> str:
-    """The picture itself; photographs, of which there are many, as WebP, which is a seventh of their PNG."""
+    """The picture itself; photographs, of which there are many, as WebP, a fraction of their PNG."""
     if path.suffix != ".png" or path.name not in PHOTOGRAPHS:
         return _uri(path.read_bytes(), f"image/{path.suffix[1:]}")
     content = io.BytesIO()
     with Image.open(path) as picture:
-        picture.save(content, "webp", quality=80, method=6)
+        picture.save(content, "webp", quality=80)
     return _uri(content.getvalue(), "image/webp")
 
 
