@@ -161,7 +161,11 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
         "main": main,
         "comparisons": comparisons,
         "figures": [
-            {"uri": pictures.inline((plots / file).read_bytes(), file in PHOTOGRAPHS), "caption": caption, "kind": Path(file).stem}
+            {
+                "uri": pictures.inline((plots / file).read_bytes(), file in PHOTOGRAPHS),
+                "caption": caption,
+                "kind": Path(file).stem,
+            }
             for file, caption in FIGURES.items()
             if (plots / file).exists()
         ],
