@@ -52,7 +52,7 @@ CSS = """
 # Chosen when the page opens, where it is there: learned, small, quick, and close to the filter.
 FIRST = "sobel-compact"
 MEASURES = """
-- **PSNR**: the mean squared difference from the filter's own picture, in decibels; 40 dB are hardly to be seen, each 6 dB halve the difference.
+- **PSNR**: how close the network comes to the filter's own picture, in decibels: more is better, each 6 dB halve the difference, and from 40 dB on it is hardly to be seen.
 - **SSIM**: how alike the structures are, from 0 to 1.
 - **L1**: the mean absolute difference, as a share of the range from black to white.
 - **Networks** are the experiments of `params.yaml`. What is said below the choice: what the network is, its seed, where its weights come from, the commit
@@ -166,7 +166,7 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
             learned = found.target.model_copy(update={"seed": found.target.seed if _random(found.target) else 0})
             notes = [f"{title}: {about_file}."] if about_file else []
             if learned != target:
-                notes.append(f"This network learned another filter: {_named(found.target)}.")
+                notes.append(f"This network is made for another filter: {_named(found.target)}.")
             return [
                 _warning(" ".join(notes)) if notes else "",
                 _scores(result, title),
@@ -229,7 +229,7 @@ def _scores(result: images.Filtered, title: str) -> str:
     items = "".join(f"<span><small>{name}</small> <b>{value}</b></span>" for name, value in numbers)
     return (
         f'<div class="scores">{items}</div><small>{html.escape(title)}, {width} x {height} pixels. Network against analytic '
-        f"filter over all pixels; in the difference, white is {256 // images.DIFFERENCE_GAIN} grey levels or more.</small>"
+        f"filter over all pixels; in the difference, the brightest yellow is {256 // images.DIFFERENCE_GAIN} grey levels or more.</small>"
     )
 
 

@@ -151,7 +151,7 @@ class Filtered:
 
     @cached_property
     def difference(self) -> np.ndarray:
-        """uint8 (H, W, 3): black where output and target agree, white at 64 grey levels or more."""
+        """uint8 (H, W, 3): black where output and target agree, yellow at 64 grey levels or more."""
         gap = cv2.absdiff(self.output, self.target)
         return cv2.applyColorMap(cv2.convertScaleAbs(gap, alpha=DIFFERENCE_GAIN), cv2.COLORMAP_INFERNO)[..., ::-1]
 
