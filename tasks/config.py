@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from tasks.errors import Error
+from tasks.face_settings import Annotate
 from tasks.sources import DATASETS
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -182,6 +183,14 @@ class Experiment(Frozen):
         return self
 
 
+class Ray(Frozen):
+    """Where Ray runs."""
+
+    address: str | None = Field(
+        None, description="of a running cluster; null: a cluster on this machine, for the time of the command"
+    )
+
+
 class Params(Frozen):
     """All of a profile's `params.yaml`."""
 
@@ -193,6 +202,8 @@ class Params(Frozen):
     comparisons: dict[Name, tuple[Name, ...]] = Field(
         {}, description="experiments whose learning curves the report draws together"
     )
+    annotate: dict[Name, Annotate] = Field({}, description="photographs whose faces are annotated")
+    ray: Ray = Ray()
 
     @model_validator(mode="after")
     def _references_are_known(self) -> "Params":
@@ -213,6 +224,8 @@ class Params(Frozen):
             if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
                 raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
             self._augmentation_fits(name, experiment)
+        for name, block in self.annotate.items():
+            _known(block.source, self.download, f"annotate.{name}.source", "key of `download`")
         for name, compared in self.comparisons.items():
             for member in compared:
                 _known(member, self.experiments, f"comparisons.{name}", "experiment")
@@ -333,6 +346,7 @@ _SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
     "download": (Download,),
     "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
     "experiments": (Experiment,),
+    "annotate": (Annotate,),
 }
 
 
@@ -355,7 +369,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def main(params: Path = Path("params.yaml")) -> None:
     """Check a params.yaml (unknown keys, missing ones, values out of range) and list what is in it."""
     profile = load(params.parent)
-    for section in ("download", "preprocess", "experiments"):
+    for section in ("download", "preprocess", "experiments", "annotate"):
         print(f"{section}: {', '.join(getattr(profile.params, section)) or '-'}")
 
 
