@@ -5,7 +5,6 @@ one channel and seven emotions. Its published weights are reported at 57.4 % on 
 (N, 1, 48, 48) to (N, 7) logits; DeepFace's own ends in their softmax. Its names of parameters are kept, so that weights go both ways.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
