@@ -1,4 +1,4 @@
-"""Serve the flows to a Prefect server: `rebuild` every night, the others on demand. `flows.serve` starts it."""
+"""Serve the flows to a Prefect server: `rebuild` every night, `annotate` on its inbox, all on demand. `flows.serve` starts it."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 from prefect import serve
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 
+from flows.annotate import annotate
 from flows.apply import apply
 from flows.evaluate import evaluate
 from flows.rebuild import rebuild
@@ -14,6 +15,8 @@ from tasks.errors import Error
 
 # Runs, each a process; those that are late wait.
 AT_ONCE = 3
+# Seconds between looks into the inbox.
+INBOX_EVERY = 300.0
 
 
 def main(
@@ -34,9 +37,17 @@ def main(
         )
     except ValueError as error:
         raise Error(f"--cron {cron!r}: {error}") from None
-    flows = (train, evaluate, apply)
+    inbox = RunnerDeployment.from_flow(
+        annotate,
+        "inbox",
+        parameters=parameters | {"wait": True},
+        interval=INBOX_EVERY,
+        concurrency_limit=1,
+        entrypoint_type=module,
+    )
+    flows = (train, evaluate, apply, annotate)
     on_demand = [RunnerDeployment.from_flow(f, f.name, parameters=parameters, entrypoint_type=module) for f in flows]
-    serve(nightly, *on_demand, print_starting_message=False, limit=AT_ONCE)
+    serve(nightly, inbox, *on_demand, print_starting_message=False, limit=AT_ONCE)
 
 
 if __name__ == "__main__":

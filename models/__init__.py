@@ -2,7 +2,7 @@
 
 A file defines `build(shape, *, ...) -> nn.Module` whose keyword arguments, typed and with defaults, are the keys of an
 experiment's `architecture`. Networks take float images in [0, 1], (N, C, H, W), and return logits (N, classes) or images
-(N, C', H, W). A family that trains in another way than by one loss supplies `parts` and
+(N, C', H, W), or detections (N, K, 6) (`models.boxes`). A family that trains in another way than by one loss supplies `parts` and
 `training_step` (see `tasks.training.Step`).
 """
 
@@ -81,6 +81,16 @@ def takes_raw_pixels(name: str) -> bool:
 def about(name: str) -> str:
     """The first line of the network's file, which says what it is."""
     return (_module(name).__doc__ or name).strip().splitlines()[0]
+
+
+def detects(name: str) -> bool:
+    """Whether it returns detections."""
+    return getattr(_module(name), "DETECTS", False)
+
+
+def trainer(name: str) -> str | None:
+    """The module of tasks/ that trains the network in place of the one loop, where it has one."""
+    return getattr(_module(name), "TRAINER", None)
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from tasks.errors import Error
+from tasks.face_settings import Annotate
 from tasks.sources import DATASETS
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -113,6 +114,9 @@ class Augment(Frozen):
     mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution, 0 for none")
 
 
+LOSSES = {"classify": ("cross-entropy", "hinge"), "translate": ("l1", "mse"), "detect": ("detection",)}
+
+
 class EarlyStopping(Frozen):
     metrics: tuple[str, ...] = Field(("loss",), min_length=1, description="validation metrics of which one has to become better")
     patience: int = Field(ge=1, description="epochs without a better value after which training stops")
@@ -126,7 +130,9 @@ class Train(Frozen):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    loss: Literal["cross-entropy", "hinge", "l1", "mse"]
+    loss: Literal["cross-entropy", "hinge", "l1", "mse", "detection"] = Field(
+        description="classify: cross-entropy or hinge; translate: l1 or mse; detect: detection, the network's own losses"
+    )
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
@@ -144,6 +150,8 @@ class Train(Frozen):
     split: Literal["train", "train+val"] = Field(
         "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
     )
+
+    trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
 
     @model_validator(mode="after")
     def _nothing_is_chosen_on_what_was_trained_on(self) -> "Train":
@@ -182,6 +190,14 @@ class Experiment(Frozen):
         return self
 
 
+class Ray(Frozen):
+    """Where Ray runs."""
+
+    address: str | None = Field(
+        None, description="of a running cluster; null: a cluster on this machine, for the time of the command"
+    )
+
+
 class Params(Frozen):
     """All of a profile's `params.yaml`."""
 
@@ -193,6 +209,8 @@ class Params(Frozen):
     comparisons: dict[Name, tuple[Name, ...]] = Field(
         {}, description="experiments whose learning curves the report draws together"
     )
+    annotate: dict[Name, Annotate] = Field({}, description="photographs whose faces are annotated")
+    ray: Ray = Ray()
 
     @model_validator(mode="after")
     def _references_are_known(self) -> "Params":
@@ -207,12 +225,15 @@ class Params(Frozen):
             _known(experiment.data, self.preprocess, f"experiments.{name}.data", "key of `preprocess`")
             task = self.preprocess[experiment.data].task
             loss = experiment.train.loss
-            if (task == "classify") != (loss in ("cross-entropy", "hinge")):
-                allowed = "cross-entropy or hinge" if task == "classify" else "l1 or mse"
+            if loss not in LOSSES[task]:
+                allowed = " or ".join(LOSSES[task])
                 raise ValueError(f"experiments.{name}.train.loss: {loss} does not fit {task} data; allowed: {allowed}")
+            _detectors_detect(name, experiment, task)
             if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
                 raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
             self._augmentation_fits(name, experiment)
+        for name, block in self.annotate.items():
+            _known(block.source, self.download, f"annotate.{name}.source", "key of `download`")
         for name, compared in self.comparisons.items():
             for member in compared:
                 _known(member, self.experiments, f"comparisons.{name}", "experiment")
@@ -227,6 +248,16 @@ class Params(Frozen):
             raise ValueError(
                 f"experiments.{name}.train.augment: a random filter does not turn with the picture; allowed here: crop"
             )
+
+
+def _detectors_detect(name: str, experiment: Experiment, task: str) -> None:
+    import models
+
+    if models.detects(experiment.network) != (task == "detect"):
+        detectors = ", ".join(n for n in models.names() if models.detects(n))
+        raise ValueError(f"experiments.{name}.network: {experiment.network} does not fit {task} data; detectors are {detectors}")
+    if experiment.train.trainer and models.trainer(experiment.network) is None:
+        raise ValueError(f"experiments.{name}.train.trainer: {experiment.network} is trained by our own loop; leave it out")
 
 
 def _known(name: str, known: Any, key: str, kind: str) -> None:
@@ -333,6 +364,7 @@ _SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
     "download": (Download,),
     "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
     "experiments": (Experiment,),
+    "annotate": (Annotate,),
 }
 
 
@@ -355,7 +387,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def main(params: Path = Path("params.yaml")) -> None:
     """Check a params.yaml (unknown keys, missing ones, values out of range) and list what is in it."""
     profile = load(params.parent)
-    for section in ("download", "preprocess", "experiments"):
+    for section in ("download", "preprocess", "experiments", "annotate"):
         print(f"{section}: {', '.join(getattr(profile.params, section)) or '-'}")
 
 

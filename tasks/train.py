@@ -2,11 +2,12 @@
 
 import csv
 import hashlib
+import importlib
 import io
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     if experiment.train.split == "train+val":
         examples["train"] = examples["train"] + examples["val"]
     fingerprint = _fingerprint(experiment, info)
+    fit = fitter(experiment)
     followed = progress.Followed(examples["val"].images, state / "progress") if info.task == "translate" else None
     histories: dict[int, list[dict[str, float]]] = {}
     scores: dict[int, dict[str, float]] = {}
@@ -74,7 +76,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
                     tracked.log_metrics(values, int(row["epoch"]))
                     bar.epoch(row)
 
-                result = training.fit(
+                result = fit(
                     network,
                     examples["train"],
                     examples["val"],
@@ -143,6 +145,13 @@ def describe(profile: Profile, name: str, info: data.Info, seed: int) -> weights
     )
 
 
+def fitter(experiment: Experiment) -> Callable[..., training.Run]:
+    """What trains the network: our loop, or a trainer of its own with the same contract."""
+    trainer = models.trainer(experiment.network)
+    fit: Callable[..., training.Run] = importlib.import_module(f"tasks.{trainer}").fit if trainer else training.fit
+    return fit
+
+
 def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
     """The network's parameters, counted without making any. Raises Error where they are over `max_parameters`."""
     shape = models.Shape(info.channels, info.outputs, info.size)
@@ -163,6 +172,8 @@ def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
 def _fingerprint(experiment: Experiment, info: data.Info) -> str:
     """What a checkpoint belongs to: parameters, data, and the code that the stage depends on."""
     code = [Path(models.__path__[0]) / f"{experiment.network}.py", Path(training.__file__), Path(augment.__file__)]
+    if info.task == "detect":
+        code += [Path(__file__).with_name(f"{name}.py") for name in ("detect", models.trainer(experiment.network)) if name]
     parts = {
         "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train"}),
         "data": info.hash,
@@ -217,7 +228,7 @@ class Bar:
         self.bar.advance(self.task)
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        main = next(k for k in ("val_accuracy", "val_psnr", "val_loss") if k in row)
+        main = next(k for k in ("val_accuracy", "val_psnr", "val_map50", "val_loss") if k in row)
         score = f"{main} {row[main]:.4f}"
         self.bar.update(self.task, score=score, completed=row["epoch"] * self.steps)
         if not self.console.is_terminal:

@@ -1,6 +1,7 @@
 """One way to save a network and one to load it: safetensors, with what is needed to build the network in the file's header."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,29 @@ class Configuration(BaseModel):
         return nn.Sequential(Standardize(self.mean, self.std), network)
 
 
-def save(path: Path, network: nn.Module, configuration: Configuration) -> None:
-    """Write uncompiled weights and their configuration; the file appears whole or not at all."""
+def save(
+    path: Path, network: nn.Module, configuration: Configuration, card: Mapping[str, Any] | None = None, half: bool = False
+) -> None:
+    """Write uncompiled weights and their configuration; the file appears whole or not at all.
+
+    `card`: what was measured of them, which `card` reads again. `half`: weights of two dimensions or more in fp16, for half the size.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() and t.squeeze().ndim > 1 else t for name, t in tensors.items()}
+    metadata = {"darkroom": configuration.model_dump_json(), **({"card": json.dumps(card, allow_nan=False)} if card else {})}
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"darkroom": configuration.model_dump_json()})
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def card(path: Path) -> dict[str, Any]:
+    """What was measured of promoted weights (`tasks.promote`); empty for others. Raises Error for a file that is not ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found: dict[str, Any] = json.loads((file.metadata() or {}).get("card", "{}"))
+    except (FileNotFoundError, SafetensorError, ValueError) as error:
+        raise Error(f"{path}: not a weights file of this project ({error})") from None
+    return found
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Configuration]:

@@ -82,15 +82,15 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     assert httpx.get(served.prefect.removesuffix("/api")).status_code == 200
 
     def completed() -> list[dict[str, Any]]:
-        query = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+        query = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}, "flows": {"name": {"any_": ["rebuild"]}}}
         return httpx.post(f"{served.prefect}/flow_runs/filter", json=query).json()
 
     run = until(completed, served)[0]
     assert run["auto_scheduled"]
     assert (served.project / "results" / "table.csv").read_text() == "x,y\n1,3\n"
     deployments = httpx.post(f"{served.prefect}/deployments/filter", json={}).json()
-    assert {d["name"] for d in deployments} == {"rebuild", "train", "evaluate", "apply"}
-    assert [d["name"] for d in deployments if d["schedules"]] == ["rebuild"]
+    assert {d["name"] for d in deployments} == {"rebuild", "train", "evaluate", "apply", "annotate", "inbox"}
+    assert {d["name"] for d in deployments if d["schedules"]} == {"rebuild", "inbox"}
 
     family = psutil.Process(served.process.pid).children(recursive=True)
     assert len(family) >= 3

@@ -1,0 +1,84 @@
+"""Promote a result: its weights become ones that git carries, `python -m tasks.promote EXPERIMENT [--name NAME]`.
+
+models/weights/NAME.safetensors holds the network of the first seed, with its card in the file's header; NAME.json is the same card with
+the file's hash, for people. What annotates photographs takes these by default, so that it works offline in a clean clone.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tasks import config, weights
+from tasks.config import Profile
+from tasks.errors import Error
+from tasks.files import sha256, write_json
+
+# What a card keeps of metrics.json.
+KEPT = ("dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "parameters", "epochs", "git_commit")
+# Git carries every version for ever.
+LARGEST = 16 << 20
+
+
+def promote(profile: Profile, experiment: str, name: str | None = None, half: bool = True, to: Path | None = None) -> Path:
+    """Write the weights and the card of an evaluated experiment under `name`, and return the weights' path.
+
+    `half`: weights in fp16, half the size. `to`: another folder than models/weights. Raises Error for an experiment that is unknown,
+    not evaluated, or evaluated with other weights, and for weights too large for git.
+    """
+    chosen = profile.experiment(experiment)
+    folder = profile.results(experiment)
+    metrics, training = _read(folder / "metrics.json", experiment), _read(folder / "training.json", experiment)
+    if (metrics["git_commit"], metrics["train_seconds"]) != (training["git_commit"], training["train_seconds"]):
+        raise Error(f"{folder / 'metrics.json'}: measured with other weights than these; run: dvc repro evaluate@{experiment}")
+    seed = training["seeds"][0]
+    source = folder / "weights" / f"seed-{seed}.safetensors"
+    network, configuration = weights.load(source)
+    prepared = _read(profile.evaluated(experiment) / "dataset.json", experiment)
+    card = {
+        "experiment": experiment,
+        "profile": profile.name,
+        "network": chosen.network,
+        "architecture": chosen.architecture,
+        "classes": list(configuration.classes),
+        "seed": seed,
+        "licence": {"weights": "AGPL-3.0-or-later, as the code", "data": prepared["licence"]},
+        **{key: metrics[key] for key in KEPT},
+    }
+    # Written by a stage of its own where the network is one that says how sure it is.
+    if (calibration := folder / "calibration.json").exists():
+        card["calibration"] = _read(calibration, experiment)
+    path = (to or profile.root / "models" / "weights") / f"{name or experiment}.safetensors"
+    if (size := source.stat().st_size // (2 if half else 1)) > LARGEST:
+        raise Error(f"{source}: {size / 2**20:.0f} MB, over the {LARGEST >> 20} MB that git is given; promote a smaller network")
+    weights.save(path, network, configuration, card, half)
+    write_json(path.with_suffix(".json"), {"sha256": sha256(path), **card})
+    return path
+
+
+def _read(path: Path, experiment: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise Error(f"{path}: no such file; evaluate the experiment first: dvc repro evaluate@{experiment}") from None
+    return found
+
+
+def main(
+    experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml, trained and evaluated before")],
+    name: Annotated[str | None, typer.Option(help="of the file in models/weights; the experiment's by default")] = None,
+    half: Annotated[bool, typer.Option(help="weights in fp16, half the size")] = True,
+) -> None:
+    """Copy an experiment's weights (of its first seed) to models/weights, with a card: data, metrics, calibration, licence, hash."""
+    path = promote(config.load(), experiment, name, half)
+    print(
+        f"promoted {experiment}: {path} ({path.stat().st_size / 2**20:.1f} MB); commit it with {path.stem}.json", file=sys.stderr
+    )
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)
