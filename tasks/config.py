@@ -6,6 +6,7 @@ An unknown key, a missing one or a value out of range is refused before any work
 """
 
 import difflib
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tasks.errors import Error
 from tasks.face_settings import Annotate
 from tasks.sources import DATASETS
+from tasks.spaces import Asha, Domain, Objective, Ray, Resources, found, replaced
 
 Share = Annotated[float, Field(ge=0, le=1)]
 # Names become folders: portable ones only.
@@ -190,12 +192,87 @@ class Experiment(Frozen):
         return self
 
 
-class Ray(Frozen):
-    """Where Ray runs."""
+# What a key of a sweep's space may not name: ASHA counts in epochs, and what was trained on chooses nothing.
+FIXED = {
+    "train.epochs": "ASHA counts in epochs, which are the same for all trials",
+    "train.split": "trials are compared on validation",
+}
 
-    address: str | None = Field(
-        None, description="of a running cluster; null: a cluster on this machine, for the time of the command"
-    )
+
+class Sweep(Frozen):
+    """A search for the best of many experiments: one of them with a space around it. See `tasks.spaces`."""
+
+    system: Name = Field(description="the system of the published list that it rebuilds")
+    data: Name = Field(description="a key of `preprocess`")
+    network: Name = Field(description="a file of models/, without .py")
+    architecture: dict[str, Any] = Field(description="the arguments of the network's `build` that are the same for all trials")
+    train: Train = Field(description="the recipe of a trial; `epochs` is what a trial that ASHA does not stop gets")
+    space: dict[str, Domain] = Field(min_length=1, description="place in architecture or train: where its value is looked for")
+    objective: Objective
+    trials: int = Field(ge=1, description="that train; those over `train.max_parameters` do not count")
+    scheduler: Asha
+    time_budget: float = Field(gt=0, description="seconds, those of all runs of a sweep that was interrupted together")
+    seed: int = Field(ge=0)
+    resources: Resources = Resources()
+    concurrency: int | None = Field(None, ge=1, description="trials at once; null: as many as there are resources for")
+    max_failed_share: Share = Field(0.2, description="of `trials`; when more fail, so does the sweep")
+    published: tuple[Published, ...] = ()
+
+    @model_validator(mode="after")
+    def _space_fits(self) -> "Sweep":
+        if self.scheduler.grace > self.train.epochs:
+            raise ValueError(f"scheduler.grace: {self.scheduler.grace} is more than train.epochs, {self.train.epochs}")
+        if self.train.split != "train":
+            raise ValueError(f"train.split: {FIXED['train.split']}")
+        _check_network(self.network, self.architecture)
+        for key, domain in self.space.items():
+            if not key.startswith(("architecture.", "train.")) or key in FIXED:
+                why = FIXED.get(key, "a key of the space starts with architecture. or train.")
+                raise ValueError(f"space.{key}: {why}")
+            for value in domain.extremes():
+                try:
+                    self.variant({key: value})
+                except ValidationError as error:
+                    raise ValueError(f"space.{key}: {_explain(error.errors()[0])}") from None
+                except ValueError as error:
+                    raise ValueError(f"space.{key}: {error}") from None
+        return self
+
+    def variant(self, sampled: Mapping[str, Any]) -> tuple[dict[str, Any], Train]:
+        """Architecture and recipe with sampled values in their places. Raises ValueError where they do not fit."""
+        values: Any = {"architecture": self.architecture, "train": self.train.model_dump()}
+        for key, value in sampled.items():
+            values = replaced(values, key, value)
+        _check_network(self.network, values["architecture"])
+        return values["architecture"], Train.model_validate(values["train"])
+
+    def base(self) -> dict[str, Any]:
+        """The block's own values at the space's places, where all of them lie in their domains; otherwise empty."""
+        values = {"architecture": self.architecture, "train": self.train.model_dump()}
+        own = {key: found(values, key) for key in self.space}
+        return own if all(domain.contains(own[key]) for key, domain in self.space.items()) else {}
+
+
+def _check_network(network: str, architecture: Mapping[str, Any]) -> None:
+    import models  # torch takes seconds to import
+
+    models.check(network, architecture)
+
+
+class Winner(Frozen):
+    """The best of a sweep as an experiment of its own: `tasks.train` fits it from scratch."""
+
+    system: Name = Field(description="the system of the published list that it rebuilds")
+    sweep: Name = Field(description="a key of `sweeps`, whose best.json is read")
+    train: dict[str, Any] = Field(description="changes to the winner's recipe, such as more epochs; {} for none")
+    seeds: tuple[int, ...] = Field(min_length=1)
+    published: tuple[Published, ...]
+
+    def experiment(self, best: Mapping[str, Any]) -> Experiment:
+        """The experiment that a sweep's best.json and the changes make."""
+        train = _merged(best["train"], self.train)
+        values = {key: best[key] for key in ("data", "network", "architecture")} | {"train": train}
+        return Experiment.model_validate({**values, "system": self.system, "seeds": self.seeds, "published": self.published})
 
 
 class Params(Frozen):
@@ -210,6 +287,8 @@ class Params(Frozen):
         {}, description="experiments whose learning curves the report draws together"
     )
     annotate: dict[Name, Annotate] = Field({}, description="photographs whose faces are annotated")
+    sweeps: dict[Name, Sweep] = {}
+    winners: dict[Name, Winner] = {}
     ray: Ray = Ray()
 
     @model_validator(mode="after")
@@ -221,17 +300,20 @@ class Params(Frozen):
                 raise ValueError(f"download.{name}: only coco-mini can be bounded by train_images and val_images")
         for name, prepare in self.preprocess.items():
             _known(prepare.dataset, self.download, f"preprocess.{name}.dataset", "key of `download`")
-        for name, experiment in self.experiments.items():
-            _known(experiment.data, self.preprocess, f"experiments.{name}.data", "key of `preprocess`")
+        blocks: dict[str, Experiment | Sweep] = {f"experiments.{name}": block for name, block in self.experiments.items()}
+        blocks |= {f"sweeps.{name}": block for name, block in self.sweeps.items()}
+        for key, experiment in blocks.items():
+            _known(experiment.data, self.preprocess, f"{key}.data", "key of `preprocess`")
             task = self.preprocess[experiment.data].task
             loss = experiment.train.loss
             if loss not in LOSSES[task]:
                 allowed = " or ".join(LOSSES[task])
-                raise ValueError(f"experiments.{name}.train.loss: {loss} does not fit {task} data; allowed: {allowed}")
-            _detectors_detect(name, experiment, task)
+                raise ValueError(f"{key}.train.loss: {loss} does not fit {task} data; allowed: {allowed}")
+            _detectors_detect(key, experiment, task)
             if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
-                raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
-            self._augmentation_fits(name, experiment)
+                raise ValueError(f"{key}.train: hinge loss takes neither mixup nor label_smoothing")
+            self._augmentation_fits(key, experiment)
+        self._sweeps_fit()
         for name, block in self.annotate.items():
             _known(block.source, self.download, f"annotate.{name}.source", "key of `download`")
         for name, compared in self.comparisons.items():
@@ -241,23 +323,34 @@ class Params(Frozen):
                 raise ValueError(f"comparisons.{name}: its experiments are not all trained on the same data")
         return self
 
-    def _augmentation_fits(self, name: str, experiment: Experiment) -> None:
+    def _sweeps_fit(self) -> None:
+        names = [*self.experiments, *self.sweeps, *self.winners]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"{twice[0]}: the name of two of experiments, sweeps and winners, whose results would be in one folder"
+            )
+        for name, winner in self.winners.items():
+            _known(winner.sweep, self.sweeps, f"winners.{name}.sweep", "sweep")
+            try:
+                Train.model_validate(_merged(self.sweeps[winner.sweep].train.model_dump(), winner.train))
+            except ValidationError as error:
+                raise ValueError(f"winners.{name}.train.{_explain(error.errors()[0])}") from None
+
+    def _augmentation_fits(self, key: str, experiment: Experiment | Sweep) -> None:
         """A turned picture has the turned target only where the filter has no direction of its own, as Sobel's magnitude."""
         prepare, augment = self.preprocess[experiment.data], experiment.train.augment
         if isinstance(prepare, PrepareTranslate) and prepare.target.filter == "random" and (augment.flip or augment.dihedral):
-            raise ValueError(
-                f"experiments.{name}.train.augment: a random filter does not turn with the picture; allowed here: crop"
-            )
+            raise ValueError(f"{key}.train.augment: a random filter does not turn with the picture; allowed here: crop")
 
 
-def _detectors_detect(name: str, experiment: Experiment, task: str) -> None:
+def _detectors_detect(key: str, experiment: Experiment | Sweep, task: str) -> None:
     import models
 
     if models.detects(experiment.network) != (task == "detect"):
         detectors = ", ".join(n for n in models.names() if models.detects(n))
-        raise ValueError(f"experiments.{name}.network: {experiment.network} does not fit {task} data; detectors are {detectors}")
+        raise ValueError(f"{key}.network: {experiment.network} does not fit {task} data; detectors are {detectors}")
     if experiment.train.trainer and models.trainer(experiment.network) is None:
-        raise ValueError(f"experiments.{name}.train.trainer: {experiment.network} is trained by our own loop; leave it out")
+        raise ValueError(f"{key}.train.trainer: {experiment.network} is trained by our own loop; leave it out")
 
 
 def _known(name: str, known: Any, key: str, kind: str) -> None:
@@ -301,13 +394,37 @@ class Profile(BaseModel):
         """Where what can be resumed is kept, outside the stages' outputs, which DVC deletes before a stage runs."""
         return self.root / "runs" / "state" / self.name / kind
 
+    @property
+    def experiments(self) -> list[str]:
+        """The names of all experiments, those that a sweep found among them."""
+        return [*self.params.experiments, *self.params.winners]
+
     def experiment(self, name: str) -> Experiment:
-        """Raises Error for an unknown name."""
+        """Raises Error for an unknown name, and for a winner whose sweep has not run."""
         try:
-            _known(name, self.params.experiments, "experiment", "experiment")
+            _known(name, self.experiments, "experiment", "experiment")
         except ValueError as error:
             raise Error(str(error)) from None
-        return self.params.experiments[name]
+        if name in self.params.experiments:
+            return self.params.experiments[name]
+        winner = self.params.winners[name]
+        path = self.results(winner.sweep) / "best.json"
+        try:
+            return winner.experiment(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            raise Error(f"{path}: no such file; {name} is the winner of a sweep: dvc repro sweep@{winner.sweep}") from None
+        except (ValueError, KeyError) as error:
+            raise Error(
+                f"{path}: does not fit this version ({error}); run the sweep again: dvc repro sweep@{winner.sweep}"
+            ) from None
+
+    def sweep(self, name: str) -> Sweep:
+        """Raises Error for an unknown name."""
+        try:
+            _known(name, self.params.sweeps, "sweep", "sweep")
+        except ValueError as error:
+            raise Error(str(error)) from None
+        return self.params.sweeps[name]
 
 
 def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, experiments: bool = True) -> Profile:
@@ -326,7 +443,7 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
     if changes:
         values = _merged(values, changes)
     if not experiments and isinstance(values, Mapping):
-        values = {**values, "experiments": {}, "comparisons": {}}
+        values = {**values, "experiments": {}, "comparisons": {}, "sweeps": {}, "winners": {}}
     try:
         return Profile(folder=Path(folder), params=Params.model_validate(values))
     except ValidationError as error:
@@ -364,6 +481,8 @@ _SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
     "download": (Download,),
     "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
     "experiments": (Experiment,),
+    "sweeps": (Sweep,),
+    "winners": (Winner,),
     "annotate": (Annotate,),
 }
 
@@ -387,7 +506,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def main(params: Path = Path("params.yaml")) -> None:
     """Check a params.yaml (unknown keys, missing ones, values out of range) and list what is in it."""
     profile = load(params.parent)
-    for section in ("download", "preprocess", "experiments", "annotate"):
+    for section in ("download", "preprocess", "experiments", "sweeps", "winners", "annotate"):
         print(f"{section}: {', '.join(getattr(profile.params, section)) or '-'}")
 
 

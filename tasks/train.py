@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -124,9 +124,11 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     return out
 
 
-def describe(profile: Profile, name: str, info: data.Info, seed: int) -> weights.Configuration:
-    """What the experiment's network is built from."""
-    experiment = profile.experiment(name)
+def describe(
+    profile: Profile, name: str, info: data.Info, seed: int, experiment: Experiment | None = None
+) -> weights.Configuration:
+    """What the experiment's network is built from. `experiment`: one that stands in no params.yaml."""
+    experiment = experiment or profile.experiment(name)
     standardised = info.task == "classify" and not models.takes_raw_pixels(experiment.network)
     return weights.Configuration(
         experiment=name,
@@ -154,13 +156,10 @@ def fitter(experiment: Experiment) -> Callable[..., training.Run]:
 
 def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
     """The network's parameters, counted without making any. Raises Error where they are over `max_parameters`."""
-    shape = models.Shape(info.channels, info.outputs, info.size)
-    with torch.device("meta"):
-        try:
-            network: nn.Module = models.build(experiment.network, shape, experiment.architecture)
-        except ValueError as error:
-            raise Error(f"experiments.{name}.{error}") from None
-    parameters = models.count_parameters(network)
+    try:
+        parameters = count(experiment.network, experiment.architecture, info)
+    except ValueError as error:
+        raise Error(f"experiments.{name}.{error}") from None
     budget = experiment.train.max_parameters
     if budget is not None and parameters > budget:
         raise Error(
@@ -169,15 +168,27 @@ def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
     return parameters
 
 
+def count(network: str, architecture: Mapping[str, Any], info: data.Info) -> int:
+    """A network's parameters, counted without making any. Raises ValueError for one that cannot be built."""
+    with torch.device("meta"):
+        built: nn.Module = models.build(network, models.Shape(info.channels, info.outputs, info.size), architecture)
+    return models.count_parameters(built)
+
+
+def code(network: str, task: str) -> list[str]:
+    """SHA-256 of the files that a training's numbers depend on."""
+    files = [Path(models.__path__[0]) / f"{network}.py", Path(training.__file__), Path(augment.__file__)]
+    if task == "detect":
+        files += [Path(__file__).with_name(f"{name}.py") for name in ("detect", models.trainer(network)) if name]
+    return [sha256(path) for path in files]
+
+
 def _fingerprint(experiment: Experiment, info: data.Info) -> str:
     """What a checkpoint belongs to: parameters, data, and the code that the stage depends on."""
-    code = [Path(models.__path__[0]) / f"{experiment.network}.py", Path(training.__file__), Path(augment.__file__)]
-    if info.task == "detect":
-        code += [Path(__file__).with_name(f"{name}.py") for name in ("detect", models.trainer(experiment.network)) if name]
     parts = {
         "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train"}),
         "data": info.hash,
-        "code": [sha256(path) for path in code],
+        "code": code(experiment.network, info.task),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
