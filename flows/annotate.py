@@ -23,7 +23,9 @@ def publish(summary: dict[str, Any], to: Path) -> None:
     shown = ("photographs", "done", "unchanged", "faces", "without_face", "unreadable", "photographs_per_second")
     rows = [{"what": key.replace("_", " "), "count": summary[key]} for key in shown]
     rows += [{"what": f"not annotated: {reason}", "count": count} for reason, count in summary["reasons"].items()]
-    rows += [{"what": key.replace("_", " "), "count": value} for key, value in summary.items() if key.startswith(("emotion_", "flag_"))]
+    rows += [
+        {"what": key.replace("_", " "), "count": value} for key, value in summary.items() if key.startswith(("emotion_", "flag_"))
+    ]
     create_table_artifact(rows, key="annotate", description=f"{summary['faces']} faces; open {to / 'contact-sheet.html'}")
 
 
