@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows import ROOT
 from tasks import annotate as annotation
 from tasks import config
+from tasks.photographs import SUFFIXES
 
 INBOX, ANNOTATED = "runs/inbox", "runs/annotated"
 
@@ -40,7 +41,7 @@ def annotate(
     loaded = config.load(ROOT / profile, experiments=False)
     if wait:
         (ROOT / source).mkdir(parents=True, exist_ok=True)
-        if not any((ROOT / source).iterdir()):
+        if not any(path.suffix.lower() in SUFFIXES for path in (ROOT / source).rglob("*")):
             return None
     summary = run_annotation(loaded, str(ROOT / source), ROOT / to, workers=workers)
     publish(summary, ROOT / to)
