@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from tasks import annotations, parallel
+from tasks import annotations
 from tasks.annotate import STATE, annotate
 from tasks.annotator import Annotator
 from tasks.config import Profile
@@ -274,5 +274,9 @@ def test_damaged_parts_are_done_again(make_profile: MakeProfile, tmp_path: Path)
     pd.testing.assert_frame_equal(table(to), before)
 
 
-def test_the_batches_of_ray_are_those_of_the_loop() -> None:
-    assert parallel.BATCH % parallel.OPENED == 0
+def test_a_folder_without_any_face_has_a_sheet(make_profile: MakeProfile, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    people.save(tmp_path / "in" / "wall.png", np.full((90, 120, 3), 128, np.uint8))
+    summary = annotate(make_profile(), tmp_path / "in", tmp_path / "out", QUICK)
+    assert (summary["faces"], summary["without_face"], summary["reasons"]) == (0, 1, {"no face": 1})
+    assert "0 faces in 1 photographs" in " ".join((tmp_path / "out" / "contact-sheet.html").read_text().split())
