@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows import ROOT
 from tasks import annotate as annotation
 from tasks import config
+from tasks.photographs import SUFFIXES
 
 INBOX, ANNOTATED = "runs/inbox", "runs/annotated"
 
@@ -23,7 +24,9 @@ def publish(summary: dict[str, Any], to: Path) -> None:
     shown = ("photographs", "done", "unchanged", "faces", "without_face", "unreadable", "photographs_per_second")
     rows = [{"what": key.replace("_", " "), "count": summary[key]} for key in shown]
     rows += [{"what": f"not annotated: {reason}", "count": count} for reason, count in summary["reasons"].items()]
-    rows += [{"what": key.replace("_", " "), "count": value} for key, value in summary.items() if key.startswith(("emotion_", "flag_"))]
+    rows += [
+        {"what": key.replace("_", " "), "count": value} for key, value in summary.items() if key.startswith(("emotion_", "flag_"))
+    ]
     create_table_artifact(rows, key="annotate", description=f"{summary['faces']} faces; open {to / 'contact-sheet.html'}")
 
 
@@ -38,7 +41,7 @@ def annotate(
     loaded = config.load(ROOT / profile, experiments=False)
     if wait:
         (ROOT / source).mkdir(parents=True, exist_ok=True)
-        if not any((ROOT / source).iterdir()):
+        if not any(path.suffix.lower() in SUFFIXES for path in (ROOT / source).rglob("*")):
             return None
     summary = run_annotation(loaded, str(ROOT / source), ROOT / to, workers=workers)
     publish(summary, ROOT / to)

@@ -149,17 +149,20 @@ def _flush(batches: Iterator[list[Row]], parts: Parts, size: int, bar: Progress,
     rows: list[Row] = []
     waiting: set[str] = set()
     last = time.monotonic()
-    for batch in batches:
-        new = {row["sha256"] for row in batch}
-        rows += batch
-        waiting |= new
-        bar.advance(task, len(new))
-        if len(waiting) >= size or time.monotonic() - last > SECONDS:
+    try:
+        for batch in batches:
+            new = {row["sha256"] for row in batch}
+            rows += batch
+            waiting |= new
+            bar.advance(task, len(new))
+            if len(waiting) >= size or time.monotonic() - last > SECONDS:
+                parts.write(rows)
+                rows, waiting, last = [], set(), time.monotonic()
+                _say(bar, task)
+    finally:
+        # Ctrl-C too: what was done is kept.
+        if rows:
             parts.write(rows)
-            rows, waiting, last = [], set(), time.monotonic()
-            _say(bar, task)
-    if rows:
-        parts.write(rows)
 
 
 def _fingerprint(found: Files, settings: Annotate) -> str:

@@ -84,7 +84,9 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
             shutil.copy(state / "out" / file, to)
         if (state / "out" / "pictures").exists():
             shutil.copytree(state / "out" / "pictures", to / "pictures")
-        write_json(to / "metrics.json", result)
+    # By which the report's stage knows of it.
+    with atomic_folder(profile.evaluated(f"annotate-{name}")) as evaluated:
+        write_json(evaluated / "metrics.json", result)
     write_json(results / "metrics.json", result)
     shutil.rmtree(state)
     return result

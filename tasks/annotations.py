@@ -83,7 +83,9 @@ class Parts:
         columns = ["sha256", "face", "thumbnail"] if thumbnails is not None else [n for n in PART.names if n != "thumbnail"]
         wanted = None if thumbnails is None else [("sha256", "in", list(thumbnails))]
         schema = pa.schema([PART.field(name) for name in columns])
-        tables = [pq.read_table(path, columns=columns, filters=wanted, schema=PART) for path in self.paths()]
+        # A filter by an empty list is an error.
+        paths = self.paths() if thumbnails is None or thumbnails else []
+        tables = [pq.read_table(path, columns=columns, filters=wanted, schema=PART) for path in paths]
         table = pa.concat_tables(tables) if tables else schema.empty_table()
         # Where a picture was missing a photograph was done again; its later rows are the same.
         frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True).astype({"face": "Int32"})

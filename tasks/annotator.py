@@ -11,11 +11,12 @@ import torch
 
 from tasks import files
 from tasks.annotations import NO_FACE, UNCERTAIN, Row
-from tasks.emotions import EMOTIONS, Emotions, sharpness
+from tasks.emotions import BATCH, EMOTIONS, SIZE, Emotions, sharpness
 from tasks.face_settings import Annotate
 from tasks.faces import Faces
 from tasks.photographs import Photograph
 
+BLACK = np.zeros((SIZE, SIZE, 3), np.uint8)
 THUMBNAIL = 72  # pixels of the long side
 QUALITY = 80  # of thumbnails, WebP
 # One colour an emotion, RGB; no answer is grey. Distinguishable without red and green.
@@ -71,12 +72,17 @@ class Annotator:
         found = iter(self.faces.detect(images))
         boxes = [next(found) if p.pixels is not None else np.zeros((0, 5), np.float32) for p in photographs]
         crops = [crop(p.pixels, box) for p, of in zip(photographs, boxes) if p.pixels is not None for box in of]
-        probabilities = self.emotions.probabilities(crops) if crops else np.zeros((0, len(EMOTIONS)), np.float32)
+        probabilities = self._read(crops)
         rows, start = [], 0
         for photograph, of in zip(photographs, boxes):
             own = slice(start, start := start + len(of))
             rows.append(self._rows(photograph, of, crops[own], probabilities[own]))
         return rows
+
+    def _read(self, crops: list[np.ndarray]) -> np.ndarray:
+        """Probabilities (N, 7). Batches are filled up, since in fp32 the last digits depend on a batch's size."""
+        filled = [*crops, *[BLACK] * (-len(crops) % BATCH)]
+        return self.emotions.probabilities(filled)[: len(crops)]
 
     def _rows(self, photograph: Photograph, boxes: np.ndarray, crops: list[np.ndarray], probabilities: np.ndarray) -> list[Row]:
         row: Row = {"sha256": photograph.sha256, "flags": "", "emotion": "", "picture": "", "reason": photograph.reason}

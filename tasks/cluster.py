@@ -16,6 +16,7 @@ from tasks.errors import Error
 
 # Sockets have names of 107 characters at most, so that Ray's folder stands in a short place.
 PREFIX = "darkroom-ray-"
+ATTEMPTS = 4
 OBJECTS = 512 << 20  # bytes that are between steps, on this machine
 
 
@@ -40,10 +41,7 @@ def cluster(address: str | None, cpus: int | None = None) -> Iterator[None]:
         else:
             _sweep()
             folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
-            ray.init(
-                address="local", num_cpus=cpus, object_store_memory=OBJECTS, include_dashboard=False, _temp_dir=folder,
-                log_to_driver=False, logging_level=logging.ERROR,
-            )  # fmt: skip
+            _start(folder, cpus)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
@@ -54,6 +52,25 @@ def cluster(address: str | None, cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: str, cpus: int | None) -> None:
+    """Start Ray here. It gives its own processes 30 seconds, which on a busy machine are too few."""
+    import ray
+
+    for attempt in range(ATTEMPTS):
+        try:
+            ray.init(
+                address="local", num_cpus=cpus, object_store_memory=OBJECTS, include_dashboard=False, _temp_dir=folder,
+                log_to_driver=False, logging_level=logging.ERROR,
+            )  # fmt: skip
+            return
+        except Exception as error:
+            ray.shutdown()
+            if "timed out" not in str(error):
+                raise
+            if attempt == ATTEMPTS - 1:
+                raise Error(f"Ray does not start on this machine: {error}; or work without it: --workers 0") from error
 
 
 def _sweep() -> None:

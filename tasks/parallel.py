@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from tasks import annotator, photographs
 from tasks.annotations import PART, Row
@@ -19,7 +20,8 @@ from tasks.face_settings import Annotate
 from tasks.photographs import Photograph
 
 BATCH = 16  # photographs that an actor takes at once: their faces fill the emotion network's batches
-OPENED = 8  # photographs a task opens
+OPENED = 16  # photographs that a task opens,
+AT_ONCE = 2  # and of which so many are in its memory before they go on
 _OPENED = pa.schema(
     [
         ("path", pa.string()),
@@ -75,11 +77,15 @@ def here(
     items: list[tuple[str, str]], files: Files, settings: Annotate, out: Path, device: str, size: int = BATCH
 ) -> Iterator[list[Row]]:
     """The rows of photographs, given by path and hash, at most `size` at a time, in this process."""
+    threads = torch.get_num_threads()
     worker = Worker(files, settings, out, device)
     size = min(size, BATCH)
-    for start in range(0, len(items), size):
-        part = items[start : start + size]
-        yield worker.of([(path, photographs.read(path, sha256, settings.largest)) for path, sha256 in part])
+    try:
+        for start in range(0, len(items), size):
+            part = items[start : start + size]
+            yield worker.of([(path, photographs.read(path, sha256, settings.largest)) for path, sha256 in part])
+    finally:
+        torch.set_num_threads(threads)
 
 
 def spread(
@@ -99,10 +105,10 @@ def spread(
         # Half of an actor's share is its own, the rest is for opening photographs.
         share: Mapping[str, float] = {"num_gpus": 1, "num_cpus": 0.5} if device.startswith("cuda") else {"num_cpus": 0.5}
         table = pa.table({"path": [path for path, _ in items], "sha256": [sha256 for _, sha256 in items]})
-        data = ray.data.from_arrow(table).repartition(-(-len(items) // OPENED))
+        data = ray.data.from_arrow([table.slice(start, OPENED) for start in range(0, len(items), OPENED)])
         open_: Callable[..., pa.Table] = opened
         data = data.map_batches(
-            open_, batch_size=None, batch_format="pyarrow", fn_kwargs={"largest": settings.largest}, num_cpus=0.5
+            open_, batch_size=AT_ONCE, batch_format="pyarrow", fn_kwargs={"largest": settings.largest}, num_cpus=0.5
         ).map_batches(
             Worker,
             batch_size=BATCH,

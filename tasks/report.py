@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 import models
-from tasks import config, figures, overview, pictures
+from tasks import config, figures, overview, pictures, report_faces
 from tasks.config import Profile
 from tasks.data import SPLITS
 from tasks.errors import Error
@@ -71,7 +71,12 @@ def report(profile: Profile) -> Path:
     for name in missing:
         logger.warning("%s has no metrics.json and is missing from the report; run: dvc repro evaluate@%s", name, name)
     folder = profile.folder / "results"
-    write_text(folder / "table.csv", table(results.values()).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text(
+        folder / "table.csv",
+        table([*results.values(), *report_faces.results(profile).values()]).to_csv(
+            index=False, float_format="%.6g", lineterminator="\n"
+        ),
+    )
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -89,6 +94,7 @@ def report(profile: Profile) -> Path:
         devices=_distinct(result["device"] for result in results.values()),
         versions=_distinct(", ".join(f"{k} {v}" for k, v in result["versions"].items()) for result in results.values()),
         datasets=_datasets(profile, results),
+        annotated=report_faces.sections(profile),
         benchmarks=(_read(profile.root / "results" / "bench.json") or {}).get("benchmarks", []),
     )
     if len(page.encode()) > LARGEST_PAGE:

@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from tasks import annotations, parallel
+from tasks import annotations
 from tasks.annotate import STATE, annotate
 from tasks.annotator import Annotator
 from tasks.config import Profile
@@ -42,7 +42,7 @@ if __name__ == "__main__":
 def start(profile: Profile, source: Path, to: Path, workers: int) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", SCRIPT, str(profile.folder), str(source), str(to), str(workers)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True)
 
 
 def parts(to: Path) -> int:
@@ -58,7 +58,7 @@ def kill_after(process: "subprocess.Popen[str]", to: Path, count: int, patience:
             process.wait()
             return True
         time.sleep(0.01)
-    assert process.poll() == 0, process.stderr.read() if process.stderr else ""
+    assert process.poll() == 0
     return False
 
 
@@ -178,15 +178,15 @@ def test_a_photograph_does_not_depend_on_its_neighbours(make_profile: MakeProfil
     annotator = Annotator(find(make_profile(), settings), settings, threads=1)
     rng = np.random.default_rng(0)
     photographs = []
-    for i in range(6):
+    for i in range(4):
         pixels = np.roll(people.portrait(), 9 * i, axis=1) if i % 2 else people.portrait()[: 190 - 9 * i]
         noisy = (pixels + rng.integers(0, 30, pixels.shape)).clip(0, 255).astype(np.uint8)
         photographs.append(decode(_png(noisy), str(i), 4096))
     together = annotator(photographs)
-    assert sum(row.get("face") is not None for rows in together for row in rows) >= 4
+    assert sum(row.get("face") is not None for rows in together for row in rows) >= 3
     assert [annotator([photograph])[0] for photograph in photographs] == together
     assert annotator(photographs[::-1])[::-1] == together
-    assert annotator(photographs[2:5]) == together[2:5]
+    assert annotator(photographs[1:3]) == together[1:3]
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -274,5 +274,9 @@ def test_damaged_parts_are_done_again(make_profile: MakeProfile, tmp_path: Path)
     pd.testing.assert_frame_equal(table(to), before)
 
 
-def test_the_batches_of_ray_are_those_of_the_loop() -> None:
-    assert parallel.BATCH % parallel.OPENED == 0
+def test_a_folder_without_any_face_has_a_sheet(make_profile: MakeProfile, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    people.save(tmp_path / "in" / "wall.png", np.full((90, 120, 3), 128, np.uint8))
+    summary = annotate(make_profile(), tmp_path / "in", tmp_path / "out", QUICK)
+    assert (summary["faces"], summary["without_face"], summary["reasons"]) == (0, 1, {"no face": 1})
+    assert "0 faces in 1 photographs" in " ".join((tmp_path / "out" / "contact-sheet.html").read_text().split())
