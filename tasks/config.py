@@ -233,7 +233,7 @@ class Sweep(Frozen):
                 try:
                     self.variant({key: value})
                 except ValidationError as error:
-                    raise ValueError(f"space.{key}: {_explain(error.errors()[0])}") from None
+                    raise ValueError(f"space.{key}: {_explain_recipe(error)}") from None
                 except ValueError as error:
                     raise ValueError(f"space.{key}: {error}") from None
         return self
@@ -334,7 +334,7 @@ class Params(Frozen):
             try:
                 Train.model_validate(_merged(self.sweeps[winner.sweep].train.model_dump(), winner.train))
             except ValidationError as error:
-                raise ValueError(f"winners.{name}.train.{_explain(error.errors()[0])}") from None
+                raise ValueError(f"winners.{name}.{_explain_recipe(error)}") from None
 
     def _augmentation_fits(self, key: str, experiment: Experiment | Sweep) -> None:
         """A turned picture has the turned target only where the filter has no direction of its own, as Sobel's magnitude."""
@@ -475,6 +475,12 @@ def _explain(error: Any) -> str:
     elif error["type"] != "value_error":
         message = f"{message}, not {error['input']!r}"
     return f"{key}: {message}" if key else message
+
+
+def _explain_recipe(error: ValidationError) -> str:
+    """What is wrong in a recipe of its own, by its keys."""
+    first = error.errors()[0]
+    return _explain({**first, "loc": ("experiments", "-", "train", *first["loc"])}).removeprefix("experiments.-.")
 
 
 _SECTIONS: dict[str, tuple[type[Frozen], ...]] = {

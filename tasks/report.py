@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 import models
-from tasks import config, figures, overview, pictures, report_faces
+from tasks import config, figures, overview, pictures, report_faces, report_sweeps
 from tasks.config import Profile
 from tasks.data import SPLITS
 from tasks.errors import Error
@@ -63,7 +63,7 @@ def report(profile: Profile) -> Path:
     Folders of results/ that no experiment names are left out; an experiment without a result is named in a warning and on the
     page. The same results give the same bytes. Raises Error where there is no result at all, and for a file that is not JSON.
     """
-    names = list(profile.params.experiments)
+    names = profile.experiments
     results = {name: result for name in names if (result := _read(profile.results(name) / "metrics.json")) is not None}
     missing = [name for name in names if name not in results]
     if not results:
@@ -95,6 +95,7 @@ def report(profile: Profile) -> Path:
         versions=_distinct(", ".join(f"{k} {v}" for k, v in result["versions"].items()) for result in results.values()),
         datasets=_datasets(profile, results),
         annotated=report_faces.sections(profile),
+        sweeps=report_sweeps.sections(profile),
         benchmarks=(_read(profile.root / "results" / "bench.json") or {}).get("benchmarks", []),
     )
     if len(page.encode()) > LARGEST_PAGE:
@@ -151,7 +152,7 @@ class Comparison(BaseModel):
 
 
 def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    experiment = profile.params.experiments[name]
+    experiment = profile.experiment(name)
     numbers = [_number(metric, result) for metric in result["metrics"]]
     comparisons = [_compare(published, result) for published in result["published"] if published["metric"] in result["metrics"]]
     main = [n for n in numbers if n.metric in HEADLINES] or numbers
@@ -200,7 +201,7 @@ def _overview(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> lis
     """Figures of quality beside size and cost for each prepared data set that several networks were trained on."""
     groups: dict[str, list[str]] = {}
     for name in results:
-        groups.setdefault(profile.params.experiments[name].data, []).append(name)
+        groups.setdefault(profile.experiment(name).data, []).append(name)
     drawn = []
     for data, names in groups.items():
         metric = next((m for m in HEADLINES if m in results[names[0]]["metrics"]), None)

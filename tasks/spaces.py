@@ -8,6 +8,7 @@ A key of the space is a place in the experiment, and its domain one of
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -77,9 +78,13 @@ class Domain(Block):
         if self.choice is not None:
             coded = {self.code(value): value for value in self.choice}
             return coded[trial.suggest_categorical(name, [*coded])]
+        low, high = self.bounds
+        if self.step:
+            # The last step that is not beyond the bound.
+            high = low + math.floor((high - low) / self.step + 1e-9) * self.step
         if self.whole:
-            return int(trial.suggest_int(name, *self.whole, step=int(self.step or 1), log=self.log))
-        return float(trial.suggest_float(name, *self.bounds, step=self.step, log=self.log))
+            return int(trial.suggest_int(name, int(low), int(high), step=int(self.step or 1), log=self.log))
+        return float(trial.suggest_float(name, low, high, step=self.step, log=self.log))
 
     def contains(self, value: Any) -> bool:
         """Whether a value lies here, on its step."""

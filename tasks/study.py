@@ -83,7 +83,7 @@ class Study:
             **({"directions": ["minimize"] * 2} if several else {"direction": self._direction}),
         )
         self._spent: float = self._study.user_attrs.get("seconds", 0.0)
-        self._start = time.monotonic()
+        self._start: float | None = None
         self.trials: list[Trial] = []
         if not self._go_on() and not self._study.get_trials() and (base := sweep.base()):
             # The block's own values first: a good guess costs nothing.
@@ -142,7 +142,7 @@ class Study:
             handle.report(row["val_loss"], int(row["epoch"]))
         trial.rows.append(row)
         trial.at.append(now)
-        self.clock()
+        self._study.set_user_attr("seconds", self.clock())
         return True
 
     def finish(self, number: int, state: State, error: str = "") -> Trial:
@@ -163,7 +163,7 @@ class Study:
         else:
             self._study.tell(number, state=optuna.trial.TrialState.FAIL if state == "failed" else optuna.trial.TrialState.PRUNED)
         trial.state, trial.error = state, error
-        self.clock()
+        self._study.set_user_attr("seconds", self.clock())
         return trial
 
     def remember_run(self, number: int, run: str) -> None:
@@ -182,10 +182,12 @@ class Study:
         self._study.set_user_attr("run", run)
 
     def clock(self) -> float:
-        """The seconds that the sweep has taken, in all its runs; kept."""
-        seconds = self._spent + time.monotonic() - self._start
-        self._study.set_user_attr("seconds", seconds)
-        return seconds
+        """The seconds in which trials ran, in all runs of the sweep."""
+        return self._spent if self._start is None else self._spent + time.monotonic() - self._start
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._start = time.monotonic()
 
     # What they are compared by.
 

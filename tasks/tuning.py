@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import ray
 import torch
 from ray import tune
@@ -40,6 +42,9 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # Ray's is 15: beside any other work, trials would wait.
+    "RAY_worker_niceness": "0",
+    "RAY_gcs_server_port_wait_time_s": "120",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # ASHA's measure is not among what a trial reports.
@@ -51,7 +56,8 @@ SETTINGS = {
 CODE = Path(__file__).resolve().parent.parent
 # A trial whose machine or process dies again and again has itself to blame.
 RETRIES = 3
-STARTS = 4
+# Seconds for Ray to start in.
+PATIENCE = 300.0
 # Beside the data, what Ray keeps there itself.
 STORE = 128 << 20
 
@@ -401,27 +407,57 @@ def connected(profile: Profile, name: str, size: int) -> Iterator[dict[str, floa
                     f"ray.address: {address} cannot be used: {error}; run the sweep on one of the cluster's machines"
                 ) from None
         else:
-            options: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": size + STORE}
-            _start(address="local", _temp_dir=folder, **options, **quiet)
+            try:
+                _start(folder, quiet, num_cpus=cores(), include_dashboard=False, object_store_memory=size + STORE)
+            except BaseException:
+                _end(folder)
+                raise
         try:
             found = ray.cluster_resources()
             present = {"cpu": found.get("CPU", 0.0), "gpu": found.get("GPU", 0.0)}
             _enough(sweep, name, present, "the cluster")
             yield present
         finally:
-            ray.shutdown()
+            _end(folder)
 
 
-def _start(**options: Any) -> None:
-    """Start Ray here. It gives its own processes 30 seconds, in which a busy machine does not start them: tried again."""
-    for left in reversed(range(STARTS)):
+def _start(folder: str, quiet: Mapping[str, Any], **options: Any) -> None:
+    """Start Ray here. It gives its own processes 30 seconds, which on a busy machine are too few: those that it gave up are waited for."""
+    try:
+        ray.init(address="local", _temp_dir=folder, **options, **quiet)
+        return
+    except Exception as error:
+        ports = [*Path(folder).glob("session_2*/gcs_server_port*")]
+        if "timed out" not in str(error) or not ports:
+            raise
+        address = f"{ray.util.get_node_ip_address()}:{ports[0].read_text().strip()}"
+    end = time.monotonic() + PATIENCE
+    while True:
         try:
-            ray.init(**options)
+            ray.init(address=address, **quiet)
             return
         except Exception as error:
             ray.shutdown()
-            if not left:
-                raise Error(f"Ray does not start on this machine: {error}") from error
+            if time.monotonic() > end:
+                raise Error(f"Ray does not start on this machine within {PATIENCE:.0f} s: {error}") from error
+            time.sleep(1)
+
+
+def _end(folder: str) -> None:
+    """End what Ray started here, where it does not do so itself."""
+    ray.shutdown()
+    ours = [child for child in psutil.Process().children(recursive=True) if any(folder in part for part in _command(child))]
+    for process in ours:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(ours, 10)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
 
 
 @contextmanager
@@ -450,6 +486,7 @@ def run(conductor: Conductor, arrays: dict[str, tuple[np.ndarray, np.ndarray]], 
     Trials that time ran out for are recorded as stopped.
     """
     study = conductor.study
+    study.start()
     sweep, folder = study.sweep, study.folder / "trials"
     folder.mkdir(exist_ok=True)
     node = ray.get_runtime_context().get_node_id()

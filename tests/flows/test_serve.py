@@ -89,8 +89,8 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     assert run["auto_scheduled"]
     assert (served.project / "results" / "table.csv").read_text() == "x,y\n1,3\n"
     deployments = httpx.post(f"{served.prefect}/deployments/filter", json={}).json()
-    assert {d["name"] for d in deployments} == {"rebuild", "train", "evaluate", "apply", "annotate", "inbox"}
-    assert {d["name"] for d in deployments if d["schedules"]} == {"rebuild", "inbox"}
+    assert {d["name"] for d in deployments} == {"rebuild", "sweep", "train", "evaluate", "apply", "annotate", "inbox"}
+    assert {d["name"] for d in deployments if d["schedules"]} == {"rebuild", "sweep", "inbox"}
 
     family = psutil.Process(served.process.pid).children(recursive=True)
     assert len(family) >= 3
