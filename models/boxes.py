@@ -28,6 +28,14 @@ class Detector(nn.Module):
         """The parts of the loss of what `stem` gives, each weighted and averaged over the batch."""
         raise NotImplementedError
 
+    def detect(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """Detections (N, K, 6) of what `stem` gives for images of this height and width."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        return self.detect(self.stem(images), (height, width))
+
     def parts(self) -> dict[str, nn.Module]:
         return {"network": self}
 

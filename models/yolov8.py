@@ -80,12 +80,11 @@ class YOLOv8(Detector):
         with torch.autocast(images.device.type, enabled=False):
             predictions = self.model(images.float())[0].transpose(1, 2)  # (N, A, 4 + classes)
         centre, size = predictions[..., :2], predictions[..., 2:4]
-        corners = torch.cat([centre - size / 2, centre + size / 2], -1)
-        return clip(corners, height, width), predictions[..., 4:]
+        return torch.cat([centre - size / 2, centre + size / 2], -1), predictions[..., 4:]
 
-    def forward(self, images: Tensor) -> Tensor:
-        boxes, scores = self.raw(images)
-        return suppress(boxes, scores, self.floor, self.iou, self.most)
+    def detect(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        corners, scores = self.raw(features)
+        return suppress(clip(corners, *size), scores, self.floor, self.iou, self.most)
 
 
 def build(

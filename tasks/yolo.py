@@ -141,6 +141,10 @@ class Trainer(DetectionTrainer):
         if self.saved:
             self.run = training.Run(**self.saved["run"])
         self.ema = None
+        # Closed by us, before an epoch's numbers are drawn: an epoch after a resumption is then as any other.
+        self.close_at = recipe.epochs - self.args.close_mosaic
+        self.args.close_mosaic = 0
+        self.mosaic_closed = False
         self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
 
     def evaluated(self) -> nn.Module:
@@ -179,6 +183,9 @@ class Trainer(DetectionTrainer):
 
     def _begin_epoch(self) -> None:
         self.started = time.perf_counter()
+        if self.epoch >= self.close_at and not self.mosaic_closed:
+            self._close_dataloader_mosaic()
+            self.mosaic_closed = True
         draw = int(np.random.default_rng([self.our_seed, self.epoch]).integers(2**31))
         random.seed(draw)
         np.random.seed(draw)  # noqa: NPY002 (ultralytics draws from it)
