@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.ops import batched_nms, box_iou, roi_align
 
 from models import Shape
-from models.boxes import Detector, clip, suppress
+from models.boxes import Detector, clip
 from models.mobilenet import CHANNELS, Backbone, Frozen
 
 DETECTS = True
@@ -178,7 +178,7 @@ class FasterRCNN(Detector):
         label = truth[:, 4].long().masked_fill(~objects[image, place], self.classes)
         return image, place, label, truth[:, :4]
 
-    def raw(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def candidates(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Every region's box for each class, and its score: (N, P, K, 4), (N, P, K)."""
         maps, boxes, logits, corrections = self.first_stage(features)
         regions = self.proposals(boxes, logits, corrections, size)
@@ -188,10 +188,6 @@ class FasterRCNN(Detector):
         there = (regions[..., 2:] > regions[..., :2]).all(-1)
         scores = said.softmax(-1)[:, : self.classes].unflatten(0, regions.shape[:2]) * there.unsqueeze(-1)
         return clip(corners, *size).unflatten(0, regions.shape[:2]), scores
-
-    def detect(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        boxes, scores = self.raw(features, size)
-        return suppress(boxes, scores, self.floor, self.iou, self.most)
 
 
 def rpn_losses(anchors: Tensor, logits: Tensor, corrections: Tensor, targets: Tensor) -> dict[str, Tensor]:

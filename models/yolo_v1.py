@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou
 
 from models import Shape
-from models.boxes import Detector, clip, suppress
+from models.boxes import Detector, clip
 from models.mobilenet import CHANNELS, Backbone, Frozen
 
 DETECTS = True
@@ -60,16 +60,12 @@ class YOLO(Detector):
         parts = yolo_losses(said, classes, targets, self.stride)
         return {name: part / len(said) for name, part in parts.items()}
 
-    def raw(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Every box and its score for each class, the confidence times the class's probability (equation 1)."""
+    def candidates(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """A cell's box has the score of its confidence times the class's probability (equation 1)."""
         said, classes = self.grid(features)
         corners = decode(said, self.stride).flatten(1, 3)  # (N, S * S * B, 4)
         scores = said[..., 4:].sigmoid() * classes.softmax(-1).unsqueeze(-2)
-        return corners, scores.flatten(1, 3)
-
-    def detect(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        corners, scores = self.raw(features)
-        return suppress(clip(corners, *size), scores, self.floor, self.iou, self.most)
+        return clip(corners, *size), scores.flatten(1, 3)
 
 
 def decode(said: Tensor, stride: int) -> Tensor:

@@ -91,7 +91,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
                     on_epoch=on_epoch,
                 )
             saved = state / f"seed-{seed}.safetensors"
-            weights.save(saved, network, configuration)
+            weights.save(saved, network, configuration.model_copy(update={"threshold": result.val().get("threshold")}))
             tracked.log_model(saved, np.asarray(data.Data(folder, "val").images[:2]))
         histories[seed], scores[seed], runs[str(seed)] = result.history, result.val(), tracked.id
         seconds += result.seconds

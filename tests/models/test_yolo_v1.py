@@ -79,7 +79,7 @@ def test_images_that_are_no_multiple_are_padded(stride: int, cells: int) -> None
     net = models.build("yolo_v1", Shape(3, 5, 64), {"stride": stride, "width": 16}).eval()
     assert isinstance(net, YOLO)
     with torch.inference_mode():
-        corners, _ = net.raw(net.stem(torch.rand(1, 3, 50, 70)))
+        corners, _ = net.candidates(net.stem(torch.rand(1, 3, 50, 70)), (50, 70))
         out = net(torch.rand(1, 3, 50, 70))
     assert corners.shape == (1, cells * 2, 4)
     assert out[..., [0, 2]].max() <= 70
