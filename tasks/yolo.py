@@ -2,7 +2,8 @@
 
 Its augmentation, losses, optimiser and moving average are ultralytics', which has bf16 on GPUs alone; the data are ours, written as the files it reads, and so are
 validation (`tasks.detections`), the history and the checkpoints, in which nothing is pickled but tensors and numbers. Order and
-augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends.
+augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends; but where
+gradients are gathered over several batches (`nbs` above the batch's size), those of an epoch's last ones are lost by it.
 """
 
 import contextlib
