@@ -15,7 +15,9 @@ from tasks.errors import Error
 from tasks.files import write_json
 
 ROOT = Path(__file__).parents[1]
-BENCHMARKS = ("preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "filters", "annotate", "rebuild")
+BENCHMARKS = (
+    "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "annotate", "rebuild"
+)  # fmt: skip
 
 
 def main(

@@ -17,8 +17,13 @@ CANDIDATES = 1000  # boxes an image that non-maximum suppression is given
 class Detector(nn.Module):
     """A network whose losses are summed for one optimiser.
 
-    What `stem` gives does not change while the network learns, so that a training may keep it.
+    What `stem` gives does not change while the network learns, so that a training may keep it. `floor`, `iou`, `most`: which of
+    the candidates are detections (`suppress`).
     """
+
+    floor: float
+    iou: float
+    most: int
 
     def stem(self, images: Tensor) -> Tensor:
         """What the layers that do not learn make of images; the images themselves where all learn."""
@@ -27,6 +32,18 @@ class Detector(nn.Module):
     def losses(self, features: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The parts of the loss of what `stem` gives, each weighted and averaged over the batch."""
         raise NotImplementedError
+
+    def candidates(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Boxes (N, A, 4) or (N, A, classes, 4) within images of this height and width, and scores (N, A, classes)."""
+        raise NotImplementedError
+
+    def detect(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """Detections (N, K, 6) of what `stem` gives for images of this height and width."""
+        return suppress(*self.candidates(features, size), self.floor, self.iou, self.most)
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        return self.detect(self.stem(images), (height, width))
 
     def parts(self) -> dict[str, nn.Module]:
         return {"network": self}

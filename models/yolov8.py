@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models import Shape
-from models.boxes import Detector, clip, suppress
+from models.boxes import Detector, clip
 
 DETECTS = True
 # Who trains it, in place of our loop: a module of tasks/.
@@ -72,20 +72,14 @@ class YOLOv8(Detector):
         weighted, _ = self.model.loss(batch, self.model(images))
         return dict(zip(("box", "class", "focal"), (weighted / len(images)).unbind()))
 
-    def raw(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Every box and its score for each class: (N, A, 4), (N, A, classes)."""
-        height, width = images.shape[-2:]
-        images = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), value=GREY)
+    def candidates(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        height, width = features.shape[-2:]
+        images = F.pad(features, (0, -width % STRIDE, 0, -height % STRIDE), value=GREY)
         # Its boxes are decoded from features: in bf16 a corner would be off by a pixel.
         with torch.autocast(images.device.type, enabled=False):
             predictions = self.model(images.float())[0].transpose(1, 2)  # (N, A, 4 + classes)
-        centre, size = predictions[..., :2], predictions[..., 2:4]
-        corners = torch.cat([centre - size / 2, centre + size / 2], -1)
-        return clip(corners, height, width), predictions[..., 4:]
-
-    def forward(self, images: Tensor) -> Tensor:
-        boxes, scores = self.raw(images)
-        return suppress(boxes, scores, self.floor, self.iou, self.most)
+        centre, half = predictions[..., :2], predictions[..., 2:4] / 2
+        return clip(torch.cat([centre - half, centre + half], -1), *size), predictions[..., 4:]
 
 
 def build(

@@ -114,6 +114,26 @@ class Augment(Frozen):
     cutout: int = Field(0, ge=0, description="side in pixels of a square that is set to the mean")
     jitter: float = Field(0.0, ge=0, le=1, description="strength of brightness, contrast and saturation changes")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution, 0 for none")
+    scale: Share = Field(0.0, description="detect: zoom in or out by up to this share, and as much less of a change in shape")
+    shift: Share = Field(0.0, description="detect: move by up to this share of the side")
+    views: int = Field(
+        0, ge=0, description="detect: draw so many versions of the data and take them in turn; 0: a new one each epoch"
+    )
+
+
+class Pretrained(Frozen):
+    """Where the backbone's ImageNet weights come from: checked by hash, and named in the result."""
+
+    source: Literal["package", "url", "mirror", "path", "none"] = Field(
+        description="none: random weights, which have to be asked for"
+    )
+    path: str | None = Field(None, description="path: torchvision's file of mobilenet_v2")
+
+    @model_validator(mode="after")
+    def _a_path_is_given_where_it_is_needed(self) -> "Pretrained":
+        if (self.source == "path") != (self.path is not None):
+            raise ValueError("path: needed with source: path, and with no other")
+        return self
 
 
 LOSSES = {"classify": ("cross-entropy", "hinge"), "translate": ("l1", "mse"), "detect": ("detection",)}
@@ -153,6 +173,7 @@ class Train(Frozen):
         "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
     )
 
+    pretrained: Pretrained | None = Field(None, description="needed for networks on a pretrained backbone")
     trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
 
     @model_validator(mode="after")
@@ -349,6 +370,16 @@ def _detectors_detect(key: str, experiment: Experiment | Sweep, task: str) -> No
     if models.detects(experiment.network) != (task == "detect"):
         detectors = ", ".join(n for n in models.names() if models.detects(n))
         raise ValueError(f"{key}.network: {experiment.network} does not fit {task} data; detectors are {detectors}")
+    if getattr(models.module(experiment.network), "PRETRAINED", False) != (experiment.train.pretrained is not None):
+        raise ValueError(
+            f"{key}.train.pretrained: where the weights of {experiment.network}'s backbone come from, as "
+            "{source: package}; needed for networks on a backbone, and for no others"
+        )
+    own, moved = ("scale", "shift", "views"), ("crop", "dihedral", "cutout", "mixup")
+    given = experiment.train.augment.model_dump(exclude_defaults=True)
+    if unfit := [key for key in given if key in (moved if task == "detect" else own)]:
+        fit = "flip, jitter, scale, shift, views" if task == "detect" else "what is not for detect"
+        raise ValueError(f"{key}.train.augment: {', '.join(unfit)} does not fit {task} data; allowed: {fit}")
     if experiment.train.trainer and models.trainer(experiment.network) is None:
         raise ValueError(f"{key}.train.trainer: {experiment.network} is trained by our own loop; leave it out")
 

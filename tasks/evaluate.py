@@ -23,7 +23,7 @@ from tasks.files import atomic_folder, write_json
 
 # What stands in a result as the training wrote it.
 KEPT = (
-    "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "trained_on", "git_commit", "versions"
+    "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "trained_on", "pretrained", "git_commit", "versions"
 )  # fmt: skip
 # The metric whose curve is drawn, and by which pictures are chosen.
 MAIN = {"classify": "accuracy", "translate": "psnr", "detect": "map50"}

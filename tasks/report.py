@@ -37,12 +37,23 @@ SHOWN: dict[str, tuple[str, float, int, str]] = {
     "ssim": ("SSIM", 1, 4, ""),
     "l1": ("L1", 1, 4, ""),
     "map50": ("mAP at IoU 0.5", 100, 2, "%"),
+    "map50_11point": ("mAP of VOC 2007, 11 points", 100, 2, "%"),
+    "map": ("mAP of COCO, IoU 0.5 to 0.95", 100, 2, "%"),
+    "map50_coco": ("mAP at IoU 0.5, 101 points", 100, 2, "%"),
+    "map75": ("mAP at IoU 0.75, 101 points", 100, 2, "%"),
+    "f1": ("F1", 100, 2, "%"),
     "precision": ("Precision", 100, 2, "%"),
     "recall": ("Recall", 100, 2, "%"),
     "loss": ("Loss", 1, 4, ""),
 }
 FIGURES = {
     "strip.png": "Test pictures chosen by their place in the order of PSNR, and their absolute difference from the target.",
+    "detections.png": "Test pictures by their place in the order of F1 at the threshold: objects white (difficult ones dotted), right detections "
+    "green, wrong ones red.",
+    "precision_recall.png": "Precision and recall on test, a curve a class; the best, the median and the worst by name, with a dot at the "
+    "threshold that was chosen on validation.",
+    "errors.png": "Detections from the threshold on, by what became of them: right, found twice, badly placed, of another class, of nothing; to the "
+    "left the objects that nothing found.",
     "first_layer.png": "What the first layer looks for: its weights as pictures, grey is 0.",
     "confusion.png": "Confusion matrix on test: counts, coloured by the share of each actual class.",
     "confused.png": "The pairs mistaken most often, with the network's surest mistakes and the probability it gave them.",
@@ -50,7 +61,7 @@ FIGURES = {
     "curves.png": "Learning curves, a line a seed.",
 }
 # Pictures of pixels, not of lines: they go into the page with losses that nobody sees.
-PHOTOGRAPHS = {"strip.png", "confused.png", "first_layer.png"}
+PHOTOGRAPHS = {"strip.png", "confused.png", "first_layer.png", "detections.png"}
 # From so many experiments on the same data a figure says more than the table.
 SEVERAL = 3
 # More would not open well on a phone.
@@ -193,6 +204,7 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
             "Device": f"{result['device']}, {result['threads']} threads",
             "Seeds": ", ".join(map(str, result["seeds"])),
             "Commit": result["git_commit"],
+            **({"Backbone's weights": result["pretrained"]} if "pretrained" in result else {}),
         },
     }
 

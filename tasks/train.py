@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 import models
-from tasks import augment, config, data, progress, provenance, tracking, training, weights
+from tasks import augment, config, data, pretrained, progress, provenance, tracking, training, weights
 from tasks.config import Experiment, Profile
 from tasks.errors import Error
 from tasks.files import atomic_folder, sha256, write_json, write_text
@@ -53,7 +53,9 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     for seed in experiment.seeds:
         torch.manual_seed(seed)
         configuration = describe(profile, name, info, seed)
-        network = configuration.build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = configuration.build()
+        origin = pretrained.load(network, experiment.train.pretrained)
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
         settings = {
@@ -62,7 +64,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             **experiment.model_dump(include={"data", "network", "architecture", "train"}),
         }
         tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin,
-                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters)}  # fmt: skip
+                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters), "pretrained": origin}  # fmt: skip
         with tracking.run(profile, name, f"{name}-seed-{seed}", settings, tags, run_id) as tracked:
             if tracked.id:
                 write_text(run_file, tracked.id)
@@ -89,7 +91,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
                     on_epoch=on_epoch,
                 )
             saved = state / f"seed-{seed}.safetensors"
-            weights.save(saved, network, configuration)
+            weights.save(saved, network, configuration.model_copy(update={"threshold": result.val().get("threshold")}))
             tracked.log_model(saved, np.asarray(data.Data(folder, "val").images[:2]))
         histories[seed], scores[seed], runs[str(seed)] = result.history, result.val(), tracked.id
         seconds += result.seconds
@@ -112,6 +114,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "threads": torch.get_num_threads(),
             "seeds": list(experiment.seeds),
             "trained_on": experiment.train.split,
+            **({"pretrained": experiment.train.pretrained.source} if experiment.train.pretrained else {}),
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
             "data_hash": info.hash,

@@ -325,6 +325,8 @@ def fit(
         start = time.perf_counter()
         # Order and augmentation depend on seed and epoch alone, so that an epoch is the same after a resumption.
         rng = np.random.default_rng([seed, run.epoch])
+        if hasattr(objective, "begin"):
+            objective.begin(train, seed, run.epoch)
         network.train()
         sums: dict[str, Tensor] = {}
         count = 0

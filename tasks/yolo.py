@@ -2,7 +2,8 @@
 
 Its augmentation, losses, optimiser and moving average are ultralytics', which has bf16 on GPUs alone; the data are ours, written as the files it reads, and so are
 validation (`tasks.detections`), the history and the checkpoints, in which nothing is pickled but tensors and numbers. Order and
-augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends.
+augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends; but where
+gradients are gathered over several batches (`nbs` above the batch's size), those of an epoch's last ones are lost by it.
 """
 
 import contextlib
@@ -141,6 +142,10 @@ class Trainer(DetectionTrainer):
         if self.saved:
             self.run = training.Run(**self.saved["run"])
         self.ema = None
+        # Closed by us, before an epoch's numbers are drawn: an epoch after a resumption is then as any other.
+        self.close_at = recipe.epochs - self.args.close_mosaic
+        self.args.close_mosaic = 0
+        self.mosaic_closed = False
         self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
 
     def evaluated(self) -> nn.Module:
@@ -179,6 +184,9 @@ class Trainer(DetectionTrainer):
 
     def _begin_epoch(self) -> None:
         self.started = time.perf_counter()
+        if self.epoch >= self.close_at and not self.mosaic_closed:
+            self._close_dataloader_mosaic()
+            self.mosaic_closed = True
         draw = int(np.random.default_rng([self.our_seed, self.epoch]).integers(2**31))
         random.seed(draw)
         np.random.seed(draw)  # noqa: NPY002 (ultralytics draws from it)

@@ -97,7 +97,7 @@ def test_it_is_built_without_memory_for_its_budget(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_its_file_says_what_it_is(name: str) -> None:
-    text = (models._module(name).__doc__ or "").strip()
+    text = (models.module(name).__doc__ or "").strip()
     assert len(text.splitlines()[0]) > 20
 
 

@@ -19,12 +19,14 @@ def test_it_has_the_parameters_of_yolov8n() -> None:
 
 def test_any_size_goes_through_and_boxes_stay_within() -> None:
     net = network().eval()
+    net.floor = 0.0
     with torch.inference_mode():
-        corners, scores = net.raw(torch.rand(2, 3, 50, 70))
-    assert corners.shape[:2] == scores.shape[:2]
-    assert corners.min() >= 0
-    assert corners[..., 0::2].max() <= 70
-    assert corners[..., 1::2].max() <= 50
+        out = net(torch.rand(2, 3, 50, 70))
+    assert out.shape == (2, 100, 6)
+    assert (out[..., 4] > 0).any()
+    assert out[..., :4].min() >= 0
+    assert out[..., [0, 2]].max() <= 70
+    assert out[..., [1, 3]].max() <= 50
 
 
 def test_its_losses_are_ultralytics_own() -> None:

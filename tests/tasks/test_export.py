@@ -9,10 +9,13 @@ import onnxruntime
 import pytest
 import torch
 
-from tasks import weights
-from tasks.config import Profile
+from models.boxes import suppress
+from models.faster_rcnn import FasterRCNN
+from tasks import data, pretrained, train, training, weights
+from tasks.config import Pretrained, Profile
 from tasks.errors import Error
 from tasks.export import export
+from tests.tasks.detection_data import detection_profile
 
 # The exporter's own use of what torch and Python are about to drop.
 pytestmark = [
@@ -75,3 +78,36 @@ def test_wrong_arguments_are_refused(make_profile: MakeProfile, tmp_path: Path) 
     with pytest.raises(Error, match="pairs is not trained"):
         export(profile, "pairs", tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("network", ["yolo_v1", "yolov8", "faster_rcnn"])
+def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: str) -> None:
+    """Boxes and scores from ONNX, thinned with what the metadata say, are our detections on an image."""
+    recipe = {} if network == "yolov8" else {"pretrained": {"source": "package"}}
+    profile = detection_profile(tmp_path / "profile", network, **recipe)
+    configuration = train.describe(profile, "squares", data.info(profile.processed("squares")), 0)
+    torch.manual_seed(0)
+    built = configuration.build()
+    if isinstance(built, FasterRCNN):
+        for layer in (built.labels, built.boxes, built.objectness, built.corrections):
+            torch.nn.init.normal_(layer.weight, std=0.1)
+    else:
+        built.floor = 1e-6
+    if network != "yolov8":
+        pretrained.load(built, Pretrained(source="package"))
+    file = profile.results("squares") / "weights" / "seed-0.safetensors"
+    weights.save(file, built, configuration)
+    path = export(profile, "squares", tmp_path / "network.onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    image = data.Data(profile.processed("squares"), "test").images[3:4]
+    images = training.to_float(torch.from_numpy(image))
+    corners, scores = (torch.from_numpy(out) for out in session.run(None, {"images": images.contiguous().numpy()}))
+    rules = json.loads(session.get_modelmeta().custom_metadata_map["suppress"])
+    ours, _ = weights.load(file)
+    assert rules == {"floor": ours.floor, "iou": ours.iou, "most": ours.most}
+    rules["floor"] = 1e-6
+    ours.floor = 1e-6
+    with torch.inference_mode():
+        expected = ours(images)
+    assert (expected[..., 4] > 0).sum() >= 5
+    torch.testing.assert_close(suppress(corners, scores, **rules), expected, atol=1e-2, rtol=1e-3)

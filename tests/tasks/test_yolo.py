@@ -35,7 +35,14 @@ def test_a_trained_network_is_evaluated_by_our_own_metrics(tmp_path: Path) -> No
 
 
 def fitted(folder: Path, stop_after: int | None = None) -> dict[str, torch.Tensor]:
-    profile = detection_profile(folder / "profile", "yolov8", {"train": 12, "val": 4, "test": 2}, epochs=3, batch_size=4)
+    profile = detection_profile(
+        folder / "profile",
+        "yolov8",
+        {"train": 12, "val": 4, "test": 2},
+        epochs=3,
+        batch_size=4,
+        trainer={"nbs": 4, "warmup_epochs": 1.0},
+    )
     experiment, info = profile.experiment("squares"), data.info(profile.processed("squares"))
     examples = [
         training.Examples.of(data.Data(profile.processed("squares"), s), "detect", torch.device("cpu")) for s in ("train", "val")
