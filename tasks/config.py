@@ -182,6 +182,13 @@ class Experiment(Frozen):
         return self
 
 
+class Calibrate(Frozen):
+    """What is chosen on validation for an experiment on faces: when its answer is uncertain, and which faces are flagged."""
+
+    coverage: Share = Field(0.8, description="share of the validation faces that get an answer")
+    loss: Share = Field(0.05, description="accuracy that faces lose by blur, or by smallness, from which on they are flagged")
+
+
 class Params(Frozen):
     """All of a profile's `params.yaml`."""
 
@@ -190,6 +197,7 @@ class Params(Frozen):
     download: dict[Name, Download]
     preprocess: dict[Name, Prepare]
     experiments: dict[Name, Experiment]
+    calibrate: dict[Name, Calibrate] = Field({}, description="experiments on faces whose trust is measured")
     comparisons: dict[Name, tuple[Name, ...]] = Field(
         {}, description="experiments whose learning curves the report draws together"
     )
@@ -213,6 +221,8 @@ class Params(Frozen):
             if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
                 raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
             self._augmentation_fits(name, experiment)
+        for name in self.calibrate:
+            _known(name, self.experiments, f"calibrate.{name}", "experiment")
         for name, compared in self.comparisons.items():
             for member in compared:
                 _known(member, self.experiments, f"comparisons.{name}", "experiment")
@@ -295,7 +305,7 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
     if changes:
         values = _merged(values, changes)
     if not experiments and isinstance(values, Mapping):
-        values = {**values, "experiments": {}, "comparisons": {}}
+        values = {**values, "experiments": {}, "calibrate": {}, "comparisons": {}}
     try:
         return Profile(folder=Path(folder), params=Params.model_validate(values))
     except ValidationError as error:
@@ -333,6 +343,7 @@ _SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
     "download": (Download,),
     "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
     "experiments": (Experiment,),
+    "calibrate": (Calibrate,),
 }
 
 
