@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
+import models
 from tasks import config, figures, overview, pictures
 from tasks.config import Profile
 from tasks.data import SPLITS
@@ -155,7 +155,7 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
     return {
         "name": name,
         "result": result,
-        "about": _about(experiment.network),
+        "about": models.about(experiment.network),
         "network": experiment.network,
         "numbers": numbers,
         "main": main,
@@ -303,11 +303,6 @@ def _datasets(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> lis
         rows.setdefault(key, {"dataset": key[0], "origin": key[1], "licence": known.get("licence", ""), "experiments": []})
         rows[key]["experiments"].append(name)
     return [rows[key] for key in sorted(rows)]
-
-
-def _about(network: str) -> str:
-    """The first line of the network's file, which says what it is."""
-    return (import_module(f"models.{network}").__doc__ or network).strip().splitlines()[0]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
