@@ -49,7 +49,7 @@ def test_a_floor_is_where_accuracy_is_reached() -> None:
     measure = rng.uniform(0, 100, 5000)
     correct = rng.random(5000) < np.where(measure < 40, 0.4, 0.8)
     assert floor_of(measure, correct, 0.7) == pytest.approx(40, abs=3)
-    assert floor_of(measure, correct, 0.1) == 0.0
+    assert floor_of(measure, correct, 0.1) < 1
     assert floor_of(measure, correct, 0.99) == measure.max()
 
 
