@@ -16,7 +16,8 @@ from tasks.files import write_json
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = (
-    "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "annotate", "rebuild"
+    "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "emotions", "annotate",
+    "rebuild",
 )  # fmt: skip
 
 

@@ -30,7 +30,8 @@ class EmotionNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (SIZE, SIZE):
             x = F.interpolate(x, (SIZE, SIZE), mode="bilinear")
-        x = F.max_pool2d(F.relu(self.conv_1(x)), 5, 2)  # (N, 64, 20, 20)
+        # The largest of what is not negative is what is not negative of the largest, in a fifth of the pixels.
+        x = F.relu(F.max_pool2d(self.conv_1(x), 5, 2))  # (N, 64, 20, 20)
         x = F.relu(self.conv_3(F.relu(self.conv_2(x))))  # (N, 64, 16, 16)
         x = F.avg_pool2d(x, 3, 2)  # (N, 64, 7, 7)
         x = F.relu(self.conv_5(F.relu(self.conv_4(x))))  # (N, 128, 3, 3)

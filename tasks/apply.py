@@ -176,7 +176,9 @@ def _several(content: bytes) -> bool:
     return False
 
 
-def _folder(source: Path, to: Path, experiment: str, weights_hash: str, one: Callable[[bytes, Path, OnTile, str], str]) -> Applied:
+def _folder(
+    source: Path, to: Path, experiment: str, weights_hash: str, one: Callable[[bytes, Path, OnTile, str], str]
+) -> Applied:
     applied = Applied()
     before = _read_rows(to / APPLIED)
     if others := {row.experiment for row in before.values()} - {experiment}:

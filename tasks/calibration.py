@@ -1,9 +1,12 @@
 """What a classifier of faces knows of its own mistakes: measured on validation, kept with its weights."""
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+
+from tasks.metrics import ECE_BINS
 
 
 class Calibration(BaseModel):
@@ -44,3 +47,26 @@ def accuracy_by_coverage(confidence: np.ndarray, correct: np.ndarray, shares: np
     running = np.cumsum(np.asarray(correct)[order]) / np.arange(1, len(order) + 1)
     counts = np.maximum(1, np.ceil(np.asarray(shares) * len(order)).astype(int))
     return running[counts - 1]
+
+
+def floor_of(measure: np.ndarray, correct: np.ndarray, accuracy: float) -> float:
+    """The lowest value of `measure` (N,) from which on answers are right in the share `accuracy`, or `measure`'s highest.
+
+    The share is an isotonic regression of `correct` (N,): it never falls with the measure. 0 where it is reached everywhere.
+    """
+    # Imported where it is used: it takes a second.
+    from sklearn.isotonic import IsotonicRegression
+
+    values = np.unique(measure)
+    right = IsotonicRegression(increasing=True, out_of_bounds="clip").fit(measure, np.asarray(correct, float)).predict(values)
+    reached = np.flatnonzero(right >= accuracy)
+    if not len(reached):
+        return float(values[-1])
+    return float(values[reached[0]]) if reached[0] else 0.0
+
+
+def bins(confidence: np.ndarray, correct: np.ndarray) -> pd.DataFrame:
+    """A row for each of the 15 equal-width bins that is not empty: confidence (mean), accuracy, count."""
+    index = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+    table = pd.DataFrame({"bin": index, "confidence": confidence, "accuracy": correct, "count": 1})
+    return table.groupby("bin").agg({"confidence": "mean", "accuracy": "mean", "count": "sum"}).reset_index()

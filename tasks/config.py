@@ -296,6 +296,13 @@ class Winner(Frozen):
         return Experiment.model_validate({**values, "system": self.system, "seeds": self.seeds, "published": self.published})
 
 
+class Calibrate(Frozen):
+    """What is chosen on validation for an experiment on faces: when its answer is uncertain, and which faces are flagged."""
+
+    coverage: Share = Field(0.8, description="share of the validation faces that get an answer")
+    loss: Share = Field(0.05, description="accuracy that faces lose by blur, or by smallness, from which on they are flagged")
+
+
 class Params(Frozen):
     """All of a profile's `params.yaml`."""
 
@@ -304,6 +311,7 @@ class Params(Frozen):
     download: dict[Name, Download]
     preprocess: dict[Name, Prepare]
     experiments: dict[Name, Experiment]
+    calibrate: dict[Name, Calibrate] = Field({}, description="experiments on faces whose trust is measured")
     comparisons: dict[Name, tuple[Name, ...]] = Field(
         {}, description="experiments whose learning curves the report draws together"
     )
@@ -337,6 +345,8 @@ class Params(Frozen):
         self._sweeps_fit()
         for name, block in self.annotate.items():
             _known(block.source, self.download, f"annotate.{name}.source", "key of `download`")
+        for name in self.calibrate:
+            _known(name, self.experiments, f"calibrate.{name}", "experiment")
         for name, compared in self.comparisons.items():
             for member in compared:
                 _known(member, self.experiments, f"comparisons.{name}", "experiment")
@@ -474,7 +484,7 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
     if changes:
         values = _merged(values, changes)
     if not experiments and isinstance(values, Mapping):
-        values = {**values, "experiments": {}, "comparisons": {}, "sweeps": {}, "winners": {}}
+        values = {**values, "experiments": {}, "calibrate": {}, "comparisons": {}, "sweeps": {}, "winners": {}}
     try:
         return Profile(folder=Path(folder), params=Params.model_validate(values))
     except ValidationError as error:
@@ -521,6 +531,7 @@ _SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
     "sweeps": (Sweep,),
     "winners": (Winner,),
     "annotate": (Annotate,),
+    "calibrate": (Calibrate,),
 }
 
 

@@ -33,6 +33,9 @@ SHOWN: dict[str, tuple[str, float, int, str]] = {
     "macro_f1": ("Macro F1", 100, 2, "%"),
     "log_loss": ("Log loss", 1, 3, ""),
     "ece": ("Calibration error", 100, 2, "%"),
+    "ece_calibrated": ("Calibration error, calibrated", 100, 2, "%"),
+    "coverage": ("Faces with an answer", 100, 2, "%"),
+    "accuracy_certain": ("Accuracy of these answers", 100, 2, "%"),
     "psnr": ("PSNR", 1, 2, "dB"),
     "ssim": ("SSIM", 1, 4, ""),
     "l1": ("L1", 1, 4, ""),
@@ -46,6 +49,8 @@ SHOWN: dict[str, tuple[str, float, int, str]] = {
     "recall": ("Recall", 100, 2, "%"),
     "loss": ("Loss", 1, 4, ""),
 }
+# Of those of `tasks.reliability`, what stands beside an experiment's own metrics.
+TRUST = ("ece_calibrated", "coverage", "accuracy_certain")
 FIGURES = {
     "strip.png": "Test pictures chosen by their place in the order of PSNR, and their absolute difference from the target.",
     "detections.png": "Test pictures by their place in the order of F1 at the threshold: objects white (difficult ones dotted), right detections "
@@ -57,6 +62,9 @@ FIGURES = {
     "first_layer.png": "What the first layer looks for: its weights as pictures, grey is 0.",
     "confusion.png": "Confusion matrix on test: counts, coloured by the share of each actual class.",
     "confused.png": "The pairs mistaken most often, with the network's surest mistakes and the probability it gave them.",
+    "calibration.png": "How often answers of each probability are right, before and after calibration; accuracy by the share of faces that is "
+    "left uncertain, and the threshold that was chosen on validation.",
+    "robustness.png": "Test faces that were blurred, and shrunk: left of the lines they are flagged.",
     "progress.webp": "A few validation images after each epoch.",
     "curves.png": "Learning curves, a line a seed.",
 }
@@ -165,6 +173,8 @@ class Comparison(BaseModel):
 def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str, Any]:
     experiment = profile.experiment(name)
     numbers = [_number(metric, result) for metric in result["metrics"]]
+    trust = _read(profile.results(name) / "reliability.json") or {"metrics": {}}
+    numbers += [_number(m, {**trust, "val_metrics": {}}) for m in TRUST if m in trust["metrics"]]
     comparisons = [_compare(published, result) for published in result["published"] if published["metric"] in result["metrics"]]
     main = [n for n in numbers if n.metric in HEADLINES] or numbers
     main.sort(key=lambda n: HEADLINES.index(n.metric) if n.metric in HEADLINES else 0)
@@ -180,12 +190,13 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
         "comparisons": comparisons,
         "figures": [
             {
-                "uri": pictures.inline((plots / file).read_bytes(), file in PHOTOGRAPHS),
+                "uri": pictures.inline((folder / file).read_bytes(), file in PHOTOGRAPHS),
                 "caption": caption,
                 "kind": Path(file).stem,
             }
             for file, caption in FIGURES.items()
-            if (plots / file).exists()
+            for folder in (plots, profile.results(name) / "reliability")
+            if (folder / file).exists()
         ],
         "classes": pd.read_csv(per_class).to_dict("records") if per_class.exists() else [],
         "recipe": _flat(
