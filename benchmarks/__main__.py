@@ -15,7 +15,7 @@ from tasks.errors import Error
 from tasks.files import write_json
 
 ROOT = Path(__file__).parents[1]
-BENCHMARKS = ("preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "filters", "rebuild")
+BENCHMARKS = ("preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "filters", "sweeps", "rebuild")
 
 
 def main(

@@ -40,7 +40,16 @@ def run_sweep(profile: config.Profile, name: str, out: Path) -> dict[str, Any]:
     store = tracking.uri(profile.root)
     if store.startswith("http"):
         create_link_artifact(store, link_text=f"{name} in MLflow", key=f"{key}-mlflow", description=f"MLflow's experiment {name}")
-    return sweeping.sweep(profile, name, out, show)
+    last: list[Study] = []
+
+    def changed(study: Study) -> None:
+        last[:] = [study]
+        show(study)
+
+    result = sweeping.sweep(profile, name, out, changed)
+    for study in last:
+        show(study, final=True)
+    return result
 
 
 @flow(flow_run_name="sweep-{name}")
