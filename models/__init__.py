@@ -78,6 +78,11 @@ def takes_raw_pixels(name: str) -> bool:
     return getattr(_module(name), "RAW_PIXELS", False)
 
 
+def about(name: str) -> str:
+    """The first line of the network's file, which says what it is."""
+    return (_module(name).__doc__ or name).strip().splitlines()[0]
+
+
 def count_parameters(network: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
