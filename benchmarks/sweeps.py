@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks import config, data, train, tuning
+from tasks import cluster, config, data, train, tuning, weights
 from tasks.config import Profile
 from tasks.study import Study, Trial
 from tasks.sweep import experiment
@@ -67,21 +67,17 @@ def run_study(profile: Profile, kind: type[Study] = Study) -> Study:
     options = profile.sweep("bench")
     folder = profile.processed(options.data)
     info = data.info(folder)
-    arrays = {
-        split: (np.asarray(data.Data(folder, split).images), data.Data(folder, split).labels)  # type: ignore[arg-type]
-        for split in ("train", "val")
-    }
+    arrays = {split: (np.asarray(data.Data(folder, split).images), data.Data(folder, split).labels) for split in ("train", "val")}
     home = Path(tempfile.mkdtemp(prefix="darkroom-bench-"))
     try:
         study = kind(home, options, info)
-        with tuning.connected(profile, "bench", sum(a.nbytes for pair in arrays.values() for a in pair)) as present:
-            conductor = tuning.Conductor(
-                study,
-                lambda trial: train.describe(profile, "bench", info, options.seed, experiment(options, trial)),
-                tuning.at_once(options, present),
-                lambda trial: None,
-            )
-            tuning.run(conductor, arrays, "cpu", "bench")
+        work = tuning.Work(arrays, info, "cpu", options.seed, int(options.resources.cpu), "bench", home / "trials")
+
+        def describe(trial: Trial) -> weights.Configuration:
+            return train.describe(profile, "bench", info, options.seed, experiment(options, trial))
+
+        with cluster.connected(profile, "bench", work.size) as present:
+            tuning.run(tuning.Conductor(study, describe, cluster.at_once(options, present), lambda trial: None), work)
         return study
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -121,7 +117,7 @@ def run(root: Path, seeds: tuple[int, ...] = SEEDS, trials: int = TRIALS, epochs
     pauses = gaps(alone)
     # The same trials, none stopped: as many as there are processors of one thread each, or one of all threads.
     same = {"trials": max(4, trials // 2), "train": recipe, "scheduler": {"grace": epochs, "reduction": 2, "brackets": 1}}
-    cores = tuning.cores()
+    cores = cluster.cores()
     many, one = (
         [
             seconds(run_study(with_sweep(root, resources={"cpu": cpu}, **same), Random))
