@@ -16,8 +16,8 @@ from tasks.files import write_json
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = (
-    "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "emotions", "annotate",
-    "rebuild",
+    "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "sweeps", "emotions",
+    "annotate", "rebuild",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Run a sweep on demand, or every week. `python -m flows.sweep --help`"""
 
+import json
 import re
-import shutil
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,13 +34,24 @@ def run_sweep(profile: config.Profile, name: str, out: Path) -> dict[str, Any]:
         shown = time.monotonic()
         counts = f"{study.trained} of {study.sweep.trials} trials begun, {len(study.of('complete'))} ran to their end"
         table = study.table()
-        rows = table[[*COLUMNS, *(column for column in table if column not in COLUMNS)]].astype(object)
-        create_table_artifact(rows.where(rows.notna(), None).to_dict("records"), key=key, description=f"{name}: {counts}")
+        ordered = table[[*COLUMNS, *(column for column in table if column not in COLUMNS)]]
+        # By way of JSON, which has null where the table has NaN.
+        rows: list[dict[str, Any]] = json.loads(ordered.to_json(orient="records"))
+        create_table_artifact(rows, key=key, description=f"{name}: {counts}")
 
     store = tracking.uri(profile.root)
     if store.startswith("http"):
         create_link_artifact(store, link_text=f"{name} in MLflow", key=f"{key}-mlflow", description=f"MLflow's experiment {name}")
-    return sweeping.sweep(profile, name, out, show)
+    last: list[Study] = []
+
+    def changed(study: Study) -> None:
+        last[:] = [study]
+        show(study)
+
+    result = sweeping.sweep(profile, name, out, changed)
+    for study in last:
+        show(study, final=True)
+    return result
 
 
 @flow(flow_run_name="sweep-{name}")
@@ -58,10 +69,7 @@ def sweep(name: str | None = None, profile: str = ".", time_budget: float | None
         loaded.sweep(each)
     results: dict[str, Any] = {}
     for each in names:
-        out = loaded.root / "runs" / f"sweep-{each}"
-        if (out / "metrics.json").exists() and not (out / "state").exists():
-            shutil.rmtree(out)
-        results[each] = run_sweep(loaded, each, out)
+        results[each] = run_sweep(loaded, each, loaded.root / "runs" / f"sweep-{each}")
     return results[name] if name else results
 
 

@@ -80,7 +80,7 @@ def takes_raw_pixels(name: str) -> bool:
 
 def about(name: str) -> str:
     """The first line of the network's file, which says what it is."""
-    return (_module(name).__doc__ or name).strip().splitlines()[0]
+    return (module(name).__doc__ or name).strip().splitlines()[0]
 
 
 def detects(name: str) -> bool:

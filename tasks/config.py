@@ -491,6 +491,11 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
         raise Error("\n".join(f"{path}: {_explain(e)}" for e in error.errors())) from None
 
 
+def changes(folder: Path, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes to an experiment, or to the winner of a sweep, as `load` takes them."""
+    return {"winners" if name in load(folder).params.winners else "experiments": {name: overrides}}
+
+
 def _merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(values) if isinstance(values, Mapping) else {}
     for key, change in changes.items():

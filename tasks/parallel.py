@@ -4,6 +4,7 @@ Photographs are opened in parallel, and go in batches to actors, each of which l
 a row does not depend on how many actors there are.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ import torch
 from tasks import annotator, photographs
 from tasks.annotations import PART, Row
 from tasks.annotator import Annotator, Files
-from tasks.cluster import cluster
+from tasks.cluster import connected
 from tasks.face_settings import Annotate
 from tasks.photographs import Photograph
 
 BATCH = 16  # photographs that an actor takes at once: their faces fill the emotion network's batches
 OPENED = 16  # photographs that a task opens,
 AT_ONCE = 2  # and of which so many are in its memory before they go on
+OBJECTS = 512 << 20  # bytes that are between steps, on this machine
 _OPENED = pa.schema(
     [
         ("path", pa.string()),
@@ -98,10 +100,15 @@ def spread(
     workers: int,
 ) -> Iterator[list[Row]]:
     """As `here`, by Ray with up to `workers` actors, in any order. On a cluster all machines see the same folders."""
-    with cluster(address, cpus=workers):
+    with connected(address, OBJECTS, workers):
         import ray.data
         from ray.data import ActorPoolStrategy
 
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        for name in ("ray.data", "ray.data._internal"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         # Half of an actor's share is its own, the rest is for opening photographs.
         share: Mapping[str, float] = {"num_gpus": 1, "num_cpus": 0.5} if device.startswith("cuda") else {"num_cpus": 0.5}
         table = pa.table({"path": [path for path, _ in items], "sha256": [sha256 for _, sha256 in items]})

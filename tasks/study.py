@@ -202,7 +202,9 @@ class Study:
         loss = trial.rows[epoch - 1]["val_loss"]
         if self.sweep.objective.name == "loss":
             return loss
-        others = [other for other in self.trials if other is not trial and len(other.rows) >= epoch]
+        # Those that were there before it, so that the answer is the same whenever it is asked.
+        mine = trial.at[epoch - 1]
+        others = [other for other in self.trials if len(other.rows) >= epoch and other.at[epoch - 1] < mine]
         return sum(o.parameters <= trial.parameters and o.rows[epoch - 1]["val_loss"] <= loss for o in others)
 
     def within_bound(self, trial: Trial) -> bool:

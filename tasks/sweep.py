@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tasks import config, data, provenance, sweep_figures, tracking, tuning, weights
+from tasks import cluster, config, data, provenance, resources, sweep_figures, tracking, tuning, weights
 from tasks import train as train_task
 from tasks.config import Experiment, Profile, Sweep
 from tasks.errors import Error
@@ -47,7 +47,7 @@ def sweep(
     already, more failed trials than `max_failed_share`, and where no trial ran to its end; OSError where the disk is full.
     """
     options = profile.sweep(name)
-    tuning.check(profile, name)
+    resources.check(profile, name)
     folder = profile.processed(options.data)
     info = data.info(folder)
     out = out or profile.results(name)
@@ -60,9 +60,21 @@ def sweep(
             if stale.is_dir() and stale != state:
                 shutil.rmtree(stale)
         study = Study(state, options, info)
-        work = _run(profile, name, study, fingerprint, on_change)
-        result = _write(profile, name, study, fingerprint, out, profile.evaluated(name) if stage else out / "evaluated")
-        _register(profile, name, study, work)
+        threads = max(1, int(options.resources.cpu))
+        arrays = {split: _arrays(data.Data(folder, split), info.task) for split in ("train", "val")}
+        work = tuning.Work(arrays, info, profile.params.device, options.seed, threads, fingerprint, state / "trials")
+        settings = {"sweep": name, **options.model_dump(mode="json", by_alias=True, exclude_none=True)}
+        tags = {"profile": profile.name, "system": options.system, "data_hash": info.hash}
+        tags["git_commit"] = provenance.git_commit(profile.root)
+        with tracking.run(profile, name, name, settings, tags, study.parent_run) as parent:
+            if parent.id and parent.id != study.parent_run:
+                study.parent_run = parent.id
+            if study.running() or (study.trained < options.trials and study.clock() < options.time_budget):
+                _run(profile, name, study, work, Runs(profile, name, study, parent), on_change)
+            counts = Counter(trial.state for trial in study.trials)
+            parent.log_metrics({f"trials_{state}": count for state, count in counts.items()})
+            result = _write(profile, name, study, fingerprint, out, profile.evaluated(name) if stage else out / "evaluated")
+            _register(profile, name, study, work)
         shutil.rmtree(state, ignore_errors=True)
     return result
 
@@ -81,41 +93,22 @@ def experiment(options: Sweep, trial: Trial) -> Experiment:
     )
 
 
-def _run(profile: Profile, name: str, study: Study, fingerprint: str, on_change: Callable[[Study], None]) -> tuning.Work | None:
-    """Train what is left to train. Returns None where nothing is."""
-    options, info = study.sweep, study.info
-    if not study.running() and (study.trained >= options.trials or study.clock() >= options.time_budget):
-        return None
-    folder = profile.processed(options.data)
-    arrays = {split: _arrays(data.Data(folder, split), info.task) for split in ("train", "val")}
-    size = sum(array.nbytes for pair in arrays.values() for array in pair)
-    settings = {"sweep": name, **options.model_dump(mode="json", by_alias=True, exclude_none=True)}
-    tags = {
-        "profile": profile.name,
-        "system": options.system,
-        "data_hash": info.hash,
-        "git_commit": provenance.git_commit(profile.root),
-    }
-    with tracking.run(profile, name, name, settings, tags, study.parent_run) as parent, Bar(name, study) as bar:
-        if parent.id and parent.id != study.parent_run:
-            study.parent_run = parent.id
-        runs = Runs(profile, name, study, parent)
+def _run(profile: Profile, name: str, study: Study, work: tuning.Work, runs: "Runs", on_change: Callable[[Study], None]) -> None:
+    """Train what is left to train."""
+    options = study.sweep
+    with Bar(name, study) as bar:
 
         def changed(trial: Trial) -> None:
             runs.follow(trial)
             bar.show(trial)
             on_change(study)
 
-        with tuning.connected(profile, name, size) as present:
-            conductor = tuning.Conductor(
-                study,
-                lambda trial: train_task.describe(profile, name, info, options.seed, experiment(options, trial)),
-                tuning.at_once(options, present),
-                changed,
-            )
-            work = tuning.run(conductor, arrays, profile.params.device, fingerprint)
-        parent.log_metrics({f"trials_{state}": count for state, count in Counter(t.state for t in study.trials).items()})
-    return work
+        def describe(trial: Trial) -> weights.Configuration:
+            return train_task.describe(profile, name, study.info, options.seed, experiment(options, trial))
+
+        with cluster.connected(profile.params.ray.address, work.size + tuning.STORE) as present:
+            resources.enough(options, name, present, "the cluster")
+            tuning.run(tuning.Conductor(study, describe, resources.at_once(options, present), changed), work)
 
 
 def _arrays(split: data.Data, task: str) -> tuple[np.ndarray, np.ndarray]:
@@ -152,11 +145,11 @@ class Runs:
             del self.open[trial.number]
 
 
-def _register(profile: Profile, name: str, study: Study, work: tuning.Work | None) -> None:
+def _register(profile: Profile, name: str, study: Study, work: tuning.Work) -> None:
     """Make the winner's network a version of MLflow's registered model of the sweep's name."""
     winner = study.winner()
     checkpoint = tuning.checkpoint(study.folder / "trials", winner.number)
-    if work is None or winner.run is None or not checkpoint.exists():
+    if winner.run is None or not checkpoint.exists():
         return
     assert winner.recipe is not None
     options, info = study.sweep, study.info

@@ -8,22 +8,18 @@ folder: no machine needs our files. Checkpoints are written on the machine that 
 theirs to an actor there, an epoch at a time.
 """
 
-import logging
 import os
 import shutil
-import socket
 import tempfile
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import ray
 import torch
 from ray import tune
@@ -32,33 +28,15 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tasks import provenance, training, weights
-from tasks.config import Profile, Sweep, Train
+from tasks.config import Train
 from tasks.data import Info
 from tasks.errors import Error
 from tasks.files import atomic
 from tasks.study import Study, Trial
 
-SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    # Ray's is 15: beside any other work, trials would wait.
-    "RAY_worker_niceness": "0",
-    "RAY_gcs_server_port_wait_time_s": "120",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # ASHA's measure is not among what a trial reports.
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # What Tune keeps for a restoration is not needed.
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-    "TUNE_WARN_THRESHOLD_S": "60",
-}
-CODE = Path(__file__).resolve().parent.parent
 # A trial whose machine or process dies again and again has itself to blame.
 RETRIES = 3
-# Seconds for Ray to start in.
-PATIENCE = 300.0
-# Beside the data, what Ray keeps there itself.
+# Beside the data, what Ray keeps in its store itself: bytes.
 STORE = 128 << 20
 
 
@@ -73,8 +51,8 @@ class Work:
     threads: int
     fingerprint: str
     folder: Path  # of the checkpoints, on the machine of the sweep
-    node: str  # that machine
-    files: Any  # the actor that reads and writes there
+    node: str = ""  # that machine
+    files: Any = None  # the actor that reads and writes there
 
     def examples(self, split: str, device: torch.device) -> training.Examples:
         with warnings.catch_warnings():
@@ -82,6 +60,11 @@ class Work:
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             images, targets = self.arrays[split]
             return training.Examples(torch.from_numpy(images).to(device), torch.from_numpy(targets).to(device))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the arrays."""
+        return sum(array.nbytes for pair in self.arrays.values() for array in pair)
 
     def mark(self, number: int) -> str:
         """What a trial's checkpoint belongs to."""
@@ -185,7 +168,7 @@ class Conductor:
             # It was killed after it was told to stop and before that was written down.
             if trial.state == "running" and stop and epoch == len(trial.rows) and epoch < study.sweep.train.epochs:
                 self.waiting.remove(trial)
-                study.finish(number, "pruned")
+                self.on_change(study.finish(number, "pruned"))
 
     def next(self, tune_id: str) -> dict[str, Any] | str | None:
         """The next trial's configuration, None where there are enough at a time, FINISHED where there is none."""
@@ -354,150 +337,23 @@ class Ending(tune.Stopper):
         return {}
 
 
-def check(profile: Profile, name: str) -> None:
-    """Raises Error, naming the key, for resources that are not there and a cluster that does not answer; Ray is not started."""
-    address, sweep = profile.params.ray.address, profile.sweep(name)
-    if address:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            raise Error(f"ray.address: {address!r} is not HOST:PORT, such as 10.0.0.1:6379; null runs the sweep on this machine")
-        try:
-            socket.create_connection((host, int(port)), timeout=5).close()
-        except OSError as error:
-            raise Error(
-                f"ray.address: {address} does not answer ({error}); start it (ray start --head), or set it to null"
-            ) from None
-        return
-    present = {"cpu": float(cores()), "gpu": float(torch.cuda.device_count())}
-    _enough(sweep, name, present, "this machine")
-    provenance.device(profile.params.device)
-
-
-def _enough(sweep: Sweep, name: str, present: Mapping[str, float], where: str) -> None:
-    for kind, count in present.items():
-        wanted = getattr(sweep.resources, kind)
-        if wanted > count:
-            raise Error(f"sweeps.{name}.resources.{kind}: a trial takes {wanted:g}, and {where} has {count:g}")
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def connected(profile: Profile, name: str, size: int) -> Iterator[dict[str, float]]:
-    """Ray, for as long as the block: this machine's processors, or the cluster of `ray.address`. Yields its resources.
-
-    `size`: bytes of the data that trials share.
-    """
-    sweep, address = profile.sweep(name), profile.params.ray.address
-    for key, value in SETTINGS.items():
-        os.environ.setdefault(key, value)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder, _path(), warnings.catch_warnings():
-        # Ray's own: files it leaves to the collector, settings that it is about to change.
-        warnings.simplefilter("ignore")
-        if address:
-            for package in ("models", "tasks"):
-                shutil.copytree(CODE / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__", "weights"))
-            try:
-                ray.init(address=address, runtime_env={"working_dir": folder}, **quiet)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise Error(
-                    f"ray.address: {address} cannot be used: {error}; run the sweep on one of the cluster's machines"
-                ) from None
-        else:
-            try:
-                _start(folder, quiet, num_cpus=cores(), include_dashboard=False, object_store_memory=size + STORE)
-            except BaseException:
-                _end(folder)
-                raise
-        try:
-            found = ray.cluster_resources()
-            present = {"cpu": found.get("CPU", 0.0), "gpu": found.get("GPU", 0.0)}
-            _enough(sweep, name, present, "the cluster")
-            yield present
-        finally:
-            _end(folder)
-
-
-def _start(folder: str, quiet: Mapping[str, Any], **options: Any) -> None:
-    """Start Ray here. It gives its own processes 30 seconds, which on a busy machine are too few: those that it gave up are waited for."""
-    try:
-        ray.init(address="local", _temp_dir=folder, **options, **quiet)
-        return
-    except Exception as error:
-        ports = [*Path(folder).glob("session_2*/gcs_server_port*")]
-        if "timed out" not in str(error) or not ports:
-            raise
-        address = f"{ray.util.get_node_ip_address()}:{ports[0].read_text().strip()}"
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            ray.init(address=address, **quiet)
-            return
-        except Exception as error:
-            ray.shutdown()
-            if time.monotonic() > end:
-                raise Error(f"Ray does not start on this machine within {PATIENCE:.0f} s: {error}") from error
-            time.sleep(1)
-
-
-def _end(folder: str) -> None:
-    """End what Ray started here, where it does not do so itself."""
-    ray.shutdown()
-    ours = [child for child in psutil.Process().children(recursive=True) if any(folder in part for part in _command(child))]
-    for process in ours:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(ours, 10)
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []
-
-
-@contextmanager
-def _path() -> Iterator[None]:
-    """Ray's processes on this machine find the project's code where we did."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(CODE), *([before] if before else [])])
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
-
-
-def at_once(sweep: Sweep, present: Mapping[str, float]) -> int:
-    """How many trials run at a time."""
-    room = [present[kind] / wanted for kind in ("cpu", "gpu") if (wanted := getattr(sweep.resources, kind))]
-    return min(max(1, int(min(room))), sweep.concurrency or sweep.trials)
-
-
-def run(conductor: Conductor, arrays: dict[str, tuple[np.ndarray, np.ndarray]], device: str, fingerprint: str) -> Work:
+def run(conductor: Conductor, work: Work) -> None:
     """Run the study's trials to their end, in the Ray that is connected. Raises what ended the sweep early.
 
     Trials that time ran out for are recorded as stopped.
     """
     study = conductor.study
     study.start()
-    sweep, folder = study.sweep, study.folder / "trials"
-    folder.mkdir(exist_ok=True)
+    sweep = study.sweep
+    work.folder.mkdir(exist_ok=True)
     node = ray.get_runtime_context().get_node_id()
     home = NodeAffinitySchedulingStrategy(node, soft=False)
-    files: Any = ray.remote(Files).options(num_cpus=0, scheduling_strategy=home).remote(folder)
-    threads = max(1, int(sweep.resources.cpu))
-    work = Work(arrays, study.info, device, sweep.seed, threads, fingerprint, folder, node, files)
+    files: Any = ray.remote(Files).options(num_cpus=0, scheduling_strategy=home).remote(work.folder)
     scratch = study.folder / "tune"
     shutil.rmtree(scratch, ignore_errors=True)
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, work=work), {"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu}
+        tune.with_parameters(run_trial, work=replace(work, node=node, files=files)),
+        {"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
     )
     # By itself Tune waits for a trial's process before it asks for the next trial.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.concurrency)
@@ -529,4 +385,3 @@ def run(conductor: Conductor, arrays: dict[str, tuple[np.ndarray, np.ndarray]], 
     for trial in study.running():
         study.finish(trial.number, "pruned", "out of time")
         conductor.on_change(trial)
-    return work

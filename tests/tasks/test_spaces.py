@@ -11,6 +11,7 @@ from tasks import config
 from tasks.config import Profile
 from tasks.errors import Error
 from tasks.spaces import Domain, replaced
+from tests.conftest import ROOT
 from tests.sweeps import block, with_sweep
 
 MakeProfile = Callable[..., Profile]
@@ -112,3 +113,15 @@ def test_one_place_is_changed_and_the_rest_is_left() -> None:
     values = {"a": {"b": [1, 2, 3]}, "c": 4}
     assert replaced(values, "a.b.1", 9) == {"a": {"b": [1, 9, 3]}, "c": 4}
     assert values == {"a": {"b": [1, 2, 3]}, "c": 4}
+
+
+def test_the_tuned_classifier_can_be_swept() -> None:
+    text = (
+        (ROOT / "CONTRIBUTING.md")
+        .read_text()
+        .split("such as for the tuned classifier:\n\n")[1]
+        .split("```")[1]
+        .removeprefix("yaml\n")
+    )
+    sweep = config.Sweep.model_validate({**block(), **yaml.safe_load(text), "train": block()["train"]})
+    assert set(sweep.base()) == set(sweep.space)

@@ -90,7 +90,7 @@ def test_asha_stops_some_and_rungs_survive(make: MakeStudy) -> None:
     changes = {"trials": 12, "train": TRAIN, "scheduler": {"grace": 1, "reduction": 2, "brackets": 2}}
     ended = conduct(make(**changes))
     assert {state for _, _, state, _ in ended} == {"complete", "pruned"}
-    first, again = (Conductor(make(**changes), None, 1, None).asha for _ in range(2))  # type: ignore[arg-type]
+    first, again = (Conductor(make(**changes), None, 1, lambda trial: None).asha for _ in range(2))  # type: ignore[arg-type]
     assert [b._rungs for b in first._brackets] == [b._rungs for b in again._brackets]
     assert any(recorded for _, recorded in first._brackets[0]._rungs)
 
@@ -115,7 +115,7 @@ def test_a_trial_that_was_stopped_but_not_written_down_stays_stopped(make: MakeS
         assert trial is not None
         study.report(trial.number, {"epoch": 1, "seconds": 1.0, "val_loss": value})
         assert trial.number == number
-    conductor = Conductor(make(train=TRAIN), None, 1, None)  # type: ignore[arg-type]
+    conductor = Conductor(make(train=TRAIN), None, 1, lambda trial: None)  # type: ignore[arg-type]
     assert [trial.state for trial in conductor.study.trials] == ["running", "pruned", "pruned"]
 
 
