@@ -86,27 +86,32 @@ def connected(address: str | None, objects: int, cpus: int | None = None) -> Ite
 
 
 def _start(folder: str, quiet: Mapping[str, Any], **options: Any) -> None:
-    """Start Ray here. It gives its own processes 30 seconds, which on a busy machine are too few: those that it gave up are waited for."""
+    """Start Ray here. It gives its own processes 30 seconds, which on a busy machine are too few: what it gave up is waited for as long
+    as it lives, then started again."""
     import ray
 
-    try:
-        ray.init(address="local", _temp_dir=folder, **options, **quiet)
-        return
-    except Exception as error:
-        ports = [*Path(folder).glob("session_2*/gcs_server_port*")]
-        if "timed out" not in str(error) or not ports:
-            raise
-        address = f"{ray.util.get_node_ip_address()}:{ports[0].read_text().strip()}"
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            ray.init(address=address, **quiet)
+            ray.init(address="local", _temp_dir=folder, **options, **quiet)
             return
         except Exception as error:
-            ray.shutdown()
             if time.monotonic() > end:
                 raise Error(f"Ray does not start on this machine within {PATIENCE:.0f} s: {error}") from error
-            time.sleep(1)
+        while time.monotonic() < end and any("raylet" in " ".join(_command(p)[:1]) for p in _ours(folder)):
+            port = max(Path(folder).glob("session_2*/gcs_server_port*"), key=lambda path: path.stat().st_mtime)
+            try:
+                ray.init(address=f"{ray.util.get_node_ip_address()}:{port.read_text().strip()}", **quiet)
+                return
+            except Exception:
+                ray.shutdown()
+                time.sleep(1)
+        _end(folder)
+
+
+def _ours(folder: str) -> list[psutil.Process]:
+    """What Ray started for us."""
+    return [child for child in psutil.Process().children(recursive=True) if any(folder in part for part in _command(child))]
 
 
 def _end(folder: str) -> None:
@@ -114,7 +119,7 @@ def _end(folder: str) -> None:
     import ray
 
     ray.shutdown()
-    ours = [child for child in psutil.Process().children(recursive=True) if any(folder in part for part in _command(child))]
+    ours = _ours(folder)
     for process in ours:
         with suppress(psutil.NoSuchProcess):
             process.kill()

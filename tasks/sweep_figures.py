@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from tasks.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain, save
 from tasks.study import Study
@@ -54,7 +55,7 @@ def pareto(table: pd.DataFrame, front: pd.DataFrame, bound: float | None, winner
     figure = Figure((5.6, 3.8), SHARP, layout="constrained")
     axes = figure.subplots()
     plain(axes, ("left", "bottom"))
-    axes.grid(color=FAINT, lw=0.5, alpha=0.6)
+    axes.grid(axis="y", color=FAINT, lw=0.7)
     for state, words in (("pruned", "stopped early"), ("complete", "ran to the end")):
         rows = table[(table["state"] == state) & table["val_loss"].notna()]
         axes.scatter(rows["parameters"], rows["val_loss"], color=COLOURS[state], s=20, label=words, zorder=3)
@@ -65,6 +66,7 @@ def pareto(table: pd.DataFrame, front: pd.DataFrame, bound: float | None, winner
     )
     if bound is not None:
         axes.axhline(bound, color=ORANGE, lw=1, linestyle="--", label=f"bound {bound:g}")
+    _logarithmic(axes)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel("parameters", **TEXT)
     axes.set_ylabel("validation loss", **TEXT)
@@ -149,14 +151,19 @@ def stopped(curves: pd.DataFrame, table: pd.DataFrame, rungs: pd.DataFrame) -> F
             f"{rung['reached']:.0f}", (rung["epoch"], 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
             ha="center", color=INK, fontsize=8,
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:.2g}")
-    axes.yaxis.set_minor_formatter("{x:.2g}")
-    axes.tick_params(which="minor", labelsize=6, colors=INK)
+    _logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch (above: trials that reached the rung)", **TEXT)
     axes.set_ylabel("validation loss", **TEXT)
     return figure
+
+
+def _logarithmic(axes: Axes) -> None:
+    """A trial that went wrong loses so much that the others would lie on one line."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def cost(table: pd.DataFrame) -> Figure:
