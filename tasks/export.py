@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -65,10 +66,13 @@ def _detector(network: Detector, configuration: Configuration, to: Path) -> Path
     single = configuration.network == "faster_rcnn"
     example = torch.rand(1 if single else 2, configuration.inputs, configuration.size, configuration.size)
     shape = None if single else ({0: Dim("batch", min=1)},)
-    program = torch.onnx.export(
-        Raw(network, configuration.size).eval(), (example,), input_names=["images"], output_names=["boxes", "scores"],
-        dynamic_shapes=shape, dynamo=True, verbose=False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # ultralytics keeps the last grid that it made.
+        warnings.filterwarnings("ignore", "The tensor attributes .* were assigned during export")
+        program = torch.onnx.export(
+            Raw(network, configuration.size).eval(), (example,), input_names=["images"], output_names=["boxes", "scores"],
+            dynamic_shapes=shape, dynamo=True, verbose=False,
+        )  # fmt: skip
     assert program is not None
     program.model.metadata_props["darkroom"] = configuration.model_dump_json()
     program.model.metadata_props["suppress"] = json.dumps({"floor": network.floor, "iou": network.iou, "most": network.most})

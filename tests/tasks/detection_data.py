@@ -23,9 +23,10 @@ def write_scenes(folder: Path, counts: dict[str, int], size: int = 64) -> None:
         rows: list[tuple[Any, ...]] = []
         # The first image has no objects.
         for image in range(1, count):
-            for _ in range(rng.integers(1, 4)):
-                side = int(rng.integers(14, 30))
-                x, y = rng.integers(0, size - side, 2)
+            # A quarter of the image each: no object hides another.
+            for quarter in rng.choice(4, rng.integers(1, 4), replace=False):
+                side = int(rng.integers(size // 4, size * 7 // 16))
+                x, y = rng.integers(0, size // 2 - side, 2) + size // 2 * np.array([quarter % 2, quarter // 2])
                 label = int(rng.integers(2))
                 images[image, y : y + side, x : x + side] = 40
                 images[image, y : y + side, x : x + side, label] = 230
