@@ -135,7 +135,9 @@ def sharpness(face: np.ndarray) -> float:
     Pertuz et al. 2013, "Analysis of focus measure operators for shape-from-focus", LAP4.
     """
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) if face.ndim == 3 else face
-    small = cv2.resize(grey, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    # Enlarged by areas, a small face would have edges that are none.
+    way = cv2.INTER_AREA if min(grey.shape) > SIZE else cv2.INTER_LINEAR
+    small = cv2.resize(grey, (SIZE, SIZE), interpolation=way)
     return float(cv2.Laplacian(small, cv2.CV_32F).var())
 
 

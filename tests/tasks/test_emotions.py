@@ -153,6 +153,7 @@ def test_sharpness_falls_with_blur_and_not_with_size() -> None:
     values = [sharpness(cv2.GaussianBlur(face, (0, 0), sigma)) for sigma in (0.1, 3, 6, 12)]
     assert values == sorted(values, reverse=True)
     assert values[0] > 5 * values[2]
+    assert sharpness(cv2.resize(face, (16, 16), interpolation=cv2.INTER_AREA)) < values[0] / 2
     larger = cv2.resize(face, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     assert sharpness(larger) == pytest.approx(values[0], rel=0.2)
 
