@@ -360,7 +360,7 @@ def _explain(error: Any) -> str:
     return f"{key}: {message}" if key else message
 
 
-_SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
+_SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "download": (Download,),
     "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
     "experiments": (Experiment,),
