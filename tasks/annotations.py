@@ -52,7 +52,8 @@ class Parts:
         folder.mkdir(parents=True, exist_ok=True)
 
     def paths(self) -> list[Path]:
-        return sorted(self.folder.glob("*.parquet"))
+        """The whole ones: what a killed process left of another has a name that starts with a dot, and is swept."""
+        return sorted(path for path in self.folder.glob("*.parquet") if not path.name.startswith("."))
 
     def write(self, rows: Iterable[Row]) -> None:
         """A part, whose name is a hash of its photographs' contents."""

@@ -529,7 +529,7 @@ def _explain_recipe(error: ValidationError) -> str:
     return _explain({**first, "loc": ("experiments", "-", "train", *first["loc"])}).removeprefix("experiments.-.")
 
 
-_SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
+_SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "download": (Download,),
     "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
     "experiments": (Experiment,),

@@ -40,7 +40,7 @@ class FindFaces(Frozen):
     nms: float | None = Field(
         None, gt=0, le=1, description="of boxes that overlap by more one stays; null: as chosen for the weights"
     )
-    crowd: int = Field(12, ge=1, description="photographs with so many faces are looked at in tiles as well")
+    crowd: int = Field(12, ge=0, description="photographs with so many faces are looked at in tiles as well; 0: all")
     tile: int = Field(320, ge=64, le=4096, description="side of a tile in pixels of the photograph")
     tile_size: Size = Field(640, description="what it is scaled to")
     overlap: float = Field(0.25, ge=0, lt=1, description="share of a tile that it has in common with its neighbour")

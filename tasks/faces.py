@@ -22,6 +22,7 @@ from tasks.face_settings import FindFaces
 from tasks.weights import Configuration
 
 STRIDE = 32
+ROWS = 16  # of a batch at most: what is not filled is computed for nothing
 CANDIDATES = 3000  # boxes a view that suppression is given
 # Where neither the parameters nor the weights' card say otherwise.
 THRESHOLD, NMS = 0.25, 0.5
@@ -101,7 +102,7 @@ class Faces:
         for view in views:
             shapes[canvas(view)].append(view)
         for (height, width), same in shapes.items():
-            rows = max(1, round(self.settings.batch * max(self.settings.sizes) ** 2 / (height * width)))
+            rows = self._rows(height * width)
             for start in range(0, len(same), rows):
                 part = same[start : start + rows]
                 batch = np.full((rows, height, width, 3), images.PADDING, np.uint8)
@@ -114,13 +115,19 @@ class Faces:
         empty = np.zeros((0, 5), np.float32)
         return [self._merge(np.concatenate(boxes[i])) if i in boxes else empty for i in range(len(photographs))]
 
+    def _rows(self, pixels: int) -> int:
+        """Rows of a batch of so many pixels each: smaller ones go in larger batches."""
+        if self.settings.batch == 1:
+            return 1
+        return max(1, min(ROWS, round(self.settings.batch * max(self.settings.sizes) ** 2 / pixels)))
+
     def _batch(self, batch: Tensor, floor: float) -> list[np.ndarray]:
         """uint8 (N, H, W, 3) to boxes of scores from `floor` on in pixels of each row, float32 (K, 5)."""
         inputs = training.to_float(batch.to(self.device))
         with training.autocast(self.device, self.precision):
-            raw = self.network.model(inputs)[1]  # type: ignore[operator]
+            raw = self.network.model(inputs)[1]
         # In fp32: bf16 has eight bits for a coordinate.
-        head: Any = self.network.model.model[-1]  # type: ignore[union-attr, index]
+        head: Any = self.network.model.model[-1]
         decoded = head._inference({**raw, "boxes": raw["boxes"].float(), "scores": raw["scores"].float()}).cpu()  # (N, 5, A)
         found = []
         for x, y, width, height, score in decoded.unbind(0):
@@ -167,7 +174,7 @@ def _restore_pillow() -> None:
     """Ultralytics replaces Pillow's `open` by one that installs a package where it does not know a file."""
     from ultralytics.utils import patches
 
-    PIL.Image.open = patches._image_open  # type: ignore[attr-defined]
+    PIL.Image.open = patches._image_open
 
 
 def canvas(view: View) -> tuple[int, int]:

@@ -57,7 +57,7 @@ def measure(
 def _objects(names: list[str], truth: Mapping[str, Item], folder: Path, largest: int) -> tuple[pd.DataFrame, list[str]]:
     """Boxes clipped to their photographs, as `tasks.data.Data.boxes`, and the photographs that can be opened, by their row."""
     rows: list[tuple[float, ...]] = []
-    whole = []
+    whole: list[str] = []
     for name in names:
         photograph = photographs.decode((folder / name).read_bytes(), name, largest)
         if photograph.pixels is None:
