@@ -156,8 +156,7 @@ def test_of_smallest_what_is_not_smaller_than_the_best_is_not_trained(make: Make
 
 def finished(study: Study, values: list[tuple[int, float]]) -> Study:
     """Trials with given parameters and losses."""
-    for parameters, value in values:
-        trial = study.ask()
+    for trial, (parameters, value) in zip([study.ask() for _ in values], values):
         assert trial is not None
         trial.parameters = parameters
         study.report(trial.number, {"epoch": 1, "seconds": 1.0, "val_loss": value})
@@ -180,8 +179,7 @@ VALUES = [(100, 0.9), (200, 0.5), (300, 0.45), (400, 0.2), (500, 0.3)]
     ],
 )
 def test_the_winner_of_each_objective(make: MakeStudy, objective: dict[str, Any], winner: int) -> None:
-    # Descending, since of `smallest` the budget falls.
-    study = finished(make(objective=objective, trials=5), VALUES if objective["name"] != "smallest" else VALUES[::-1])
+    study = finished(make(objective=objective, trials=5), VALUES)
     assert study.winner().parameters == winner
     assert [trial.parameters for trial in study.front()] == [100, 200, 300, 400]
     assert (study.best() is None) == (objective.get("bound") == 0.1), "an efficiency outside the bound does not count"
@@ -203,7 +201,8 @@ def test_a_line_that_was_cut_off_is_dropped(make: MakeStudy, tmp_path: Path) -> 
     with path.open("ab") as file:
         file.write(b'{"op_code":8,"worker')
     again = make(trials=3)
-    assert again.table().drop(columns="parameters").equals(study.table().drop(columns="parameters"))
+    known = ["trial", "state", "val_loss", "epochs", *study.sweep.space]
+    assert again.table()[known].equals(study.table()[known])
     assert again.ask() is not None
     assert len(make(trials=3).trials) == 3
 
