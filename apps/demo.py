@@ -51,6 +51,16 @@ CSS = """
 #main > .column:first-child { gap: 10px; }
 """
 
+# Chosen when the page opens, where it is there: learned, small, quick, and close to the filter.
+FIRST = "sobel-compact"
+MEASURES = """
+- **PSNR**: how close the network comes to the filter's own picture, in decibels: more is better, each 6 dB halve the difference, and from 40 dB on it is hardly to be seen.
+- **SSIM**: how alike the structures are, from 0 to 1.
+- **L1**: the mean absolute difference, as a share of the range from black to white.
+- **Networks** are the experiments of `params.yaml`. What is said below the choice: what the network is, its seed, where its weights come from, the commit
+  that trained them, and the data. `…-random` learned a random filter, `…-per-image` one that is scaled to each photograph's own range.
+"""
+
 # What the page is to filter: ("example" or "upload", file, name for people). Gradio keeps one for each visitor.
 Source = tuple[str, str, str]
 
@@ -101,6 +111,8 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
             weights = gr.HTML(elem_id="weights")
             choice = gr.Dropdown(list(images.FILTERS), label="Filter to compare with", elem_id="filter")
             seed = gr.Number(0, label="Seed of the random filter", precision=0, minimum=0, visible=False, elem_id="seed")
+            with gr.Accordion("What the names and numbers mean", open=False, elem_id="meanings"):
+                gr.Markdown(MEASURES)
         with gr.Column(scale=3, min_width=600):
             message = gr.HTML("<p>Upload a photograph or pick an example.</p>", elem_id="message")
             scores = gr.HTML(elem_id="scores")
@@ -115,6 +127,7 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
                                 interactive=False,
                                 buttons=["fullscreen"],
                                 height=380,
+                                min_width=260,
                                 elem_id=label.lower().replace(" ", "-"),
                             )
                         )
@@ -124,7 +137,7 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
         found = images.choices(profile)
         if not found:
             return [gr.update(visible=True, value=_missing(profile)), gr.update(visible=False), *[gr.skip()] * 4]
-        first = next(iter(found))
+        first = FIRST if FIRST in found else next(iter(found))
         return [gr.update(visible=False), gr.update(visible=True), gr.update(choices=list(found), value=first), *about(first)]
 
     def about(name: str) -> list[Any]:
@@ -133,7 +146,7 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
         if found is None:
             return [_warning("These weights are gone; load the page again."), gr.skip(), gr.skip()]
         try:
-            described = f"<small>{html.escape(found.describe())}</small>"
+            described = f"{html.escape(found.about())}<br><small>{html.escape(found.describe())}</small>"
         except Error as error:
             described = _warning(str(error))
         return [described, images.filter_label(found.target), gr.update(value=found.target.seed, visible=_random(found.target))]
@@ -157,7 +170,7 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
             learned = found.target.model_copy(update={"seed": found.target.seed if _random(found.target) else 0})
             notes = [f"{title}: {about_file}."] if about_file else []
             if learned != target:
-                notes.append(f"This network learned another filter: {_named(found.target)}.")
+                notes.append(f"This network is made for another filter: {_named(found.target)}.")
             return [
                 _warning(" ".join(notes)) if notes else "",
                 _scores(result, title),
@@ -220,7 +233,7 @@ def _scores(result: images.Filtered, title: str) -> str:
     items = "".join(f"<span><small>{name}</small> <b>{value}</b></span>" for name, value in numbers)
     return (
         f'<div class="scores">{items}</div><small>{html.escape(title)}, {width} x {height} pixels. Network against analytic '
-        f"filter over all pixels; in the difference, white is {256 // images.DIFFERENCE_GAIN} grey levels or more.</small>"
+        f"filter over all pixels; in the difference, the brightest yellow is {256 // images.DIFFERENCE_GAIN} grey levels or more.</small>"
     )
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from torch import nn
 
+import models
 from tasks import apply as applying
 from tasks import config, embedded, filters, images, metrics, provenance, weights
 from tasks.config import Profile, Target
@@ -55,6 +56,11 @@ class Choice:
         except FileNotFoundError:
             raise Error(f"the weights {self.path.name} of {self.origin} are gone; load the page again") from None
         return _load(self.path, written, self.device)
+
+    def about(self) -> str:
+        """One line: what the network is, and its parameters. Raises Error as `load` does."""
+        network, c = self.load()
+        return f"{models.about(c.network)} {models.count_parameters(network):,} parameters."
 
     def describe(self) -> str:
         """One line: experiment, profile, commit, data. Raises Error as `load` does."""
@@ -120,10 +126,7 @@ def read(path: Path, name: str) -> tuple[np.ndarray, str]:
     except FileNotFoundError:
         raise Error(f"{name} is no longer here: uploads are deleted after an hour; choose it again") from None
     except images.Undecodable as error:
-        reason = str(error)
-        if reason.startswith("UnidentifiedImageError"):
-            reason = f"it is no picture in a format that is read here ({', '.join(images.FORMATS)})"
-        raise Error(f"{name} cannot be used: {reason}") from None
+        raise Error(f"{name} cannot be used: {error}") from None
     height, width = pixels.shape[:2]
     if height * width > MAX_PIXELS:
         raise Error(f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS // 10**6} million that this page takes")
@@ -148,7 +151,7 @@ class Filtered:
 
     @cached_property
     def difference(self) -> np.ndarray:
-        """uint8 (H, W, 3): black where output and target agree, white at 64 grey levels or more."""
+        """uint8 (H, W, 3): black where output and target agree, yellow at 64 grey levels or more."""
         gap = cv2.absdiff(self.output, self.target)
         return cv2.applyColorMap(cv2.convertScaleAbs(gap, alpha=DIFFERENCE_GAIN), cv2.COLORMAP_INFERNO)[..., ::-1]
 

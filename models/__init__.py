@@ -88,6 +88,11 @@ def trainer(name: str) -> str | None:
     return getattr(module(name), "TRAINER", None)
 
 
+def about(name: str) -> str:
+    """The first line of the network's file, which says what it is."""
+    return (module(name).__doc__ or name).strip().splitlines()[0]
+
+
 def count_parameters(network: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

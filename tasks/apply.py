@@ -2,11 +2,11 @@
 
 A folder keeps its structure: IN/a/b.jpg becomes OUT/a/b.png. Beside the pictures stand
 
-    applied.csv     a row per picture: file, output, SHA-256 of the file and of the weights, a note
+    applied.csv     a row per picture: file, output, SHA-256 of the file, the experiment, SHA-256 of its weights, a note
     skipped.csv     a row per file that could not be used, and why
     detections.json of a detector: all boxes in COCO's format; those of a picture stand beside it as .boxes.json
 
-What is finished is not done again as long as the file and the weights are the same.
+What is finished is not done again as long as the file and the weights are the same. Each experiment needs a folder of its own.
 """
 
 import csv
@@ -62,6 +62,7 @@ class Row(NamedTuple):
     file: str
     output: str
     sha256: str
+    experiment: str
     weights: str
     note: str
 
@@ -105,7 +106,7 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
 
     A file of a folder that cannot be used is listed in skipped.csv, and the rest is done. Raises Error for an unknown experiment or
     one whose task has no pictures, missing weights, a source that is not there, an output that would stand among the sources, a
-    single file that cannot be used, and when another `apply` is at work on the same folder.
+    single file that cannot be used, and an output folder that holds another experiment's pictures or in which another `apply` is at work.
     """
     path = weights or find_weights(profile, experiment)
     network, configuration = load(profile, experiment, path)
@@ -138,7 +139,7 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     _make_folder(to)
     try:
         with FileLock(to / LOCK, timeout=0):
-            applied = _folder(source, to, files.sha256(path), one, experiment)
+            applied = _folder(source, to, experiment, files.sha256(path), one)
             if configuration.task == "detect":
                 current = {*applied.done, *applied.unchanged}
                 outputs = [row.output for name, row in _read_rows(to / APPLIED).items() if name in current]
@@ -156,7 +157,12 @@ def read(content: bytes) -> tuple[np.ndarray, str]:
         # On damaged metadata, which do not touch the pixels.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-        pixels = images.decode(content).pixels
+        try:
+            pixels = images.decode(content).pixels
+        except Undecodable as error:
+            if str(error).startswith("UnidentifiedImageError"):
+                raise Undecodable(f"it is no picture in a format that is read here ({', '.join(images.FORMATS)})") from None
+            raise
         if not pixels.size:
             raise Undecodable("it has no pixels")
     return pixels, "the first of several pictures" if _several(content) else ""
@@ -170,25 +176,29 @@ def _several(content: bytes) -> bool:
     return False
 
 
-def _folder(source: Path, to: Path, weights_hash: str, one: Callable[[bytes, Path, OnTile, str], str], title: str) -> Applied:
+def _folder(
+    source: Path, to: Path, experiment: str, weights_hash: str, one: Callable[[bytes, Path, OnTile, str], str]
+) -> Applied:
     applied = Applied()
     before = _read_rows(to / APPLIED)
+    if others := {row.experiment for row in before.values()} - {experiment}:
+        raise Error(f"{to}: holds pictures of {', '.join(sorted(others))}, which would be replaced; give another folder")
     # Written anew first: what a killed process left of its last line is gone, and what follows starts on a line of its own.
     _write_rows(to / APPLIED, Row._fields, before.values())
     outputs = _outputs(_list(source, to, applied.skipped))
     with (
         (to / APPLIED).open("a", encoding="utf-8", errors="surrogateescape", newline="") as table,
-        _progress(title, len(outputs)) as (on_tile, on_file),
+        _progress(experiment, len(outputs)) as (on_tile, on_file),
     ):
         for name, output in outputs.items():
             try:
                 content = _content(source / name)
                 digest = hashlib.sha256(content).hexdigest()
                 row = before.get(name)
-                if row and row[1:4] == (output, digest, weights_hash) and (to / output).is_file():
+                if row and row[1:5] == (output, digest, experiment, weights_hash) and (to / output).is_file():
                     applied.unchanged.append(name)
                 else:
-                    row = Row(name, output, digest, weights_hash, one(content, to / output, on_tile, name))
+                    row = Row(name, output, digest, experiment, weights_hash, one(content, to / output, on_tile, name))
                     csv.writer(table, lineterminator="\n").writerow(row)
                     table.flush()
                     before[name] = row

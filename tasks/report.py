@@ -3,22 +3,19 @@
 Writes results/table.csv, a row an experiment, and results/report.html, one file that opens without a server or a network.
 """
 
-import base64
-import io
 import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 from pydantic import BaseModel
 
-from tasks import config, figures, overview
+import models
+from tasks import config, figures, overview, pictures
 from tasks.config import Profile
 from tasks.data import SPLITS
 from tasks.errors import Error
@@ -169,13 +166,17 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
     return {
         "name": name,
         "result": result,
-        "about": _about(experiment.network),
+        "about": models.about(experiment.network),
         "network": experiment.network,
         "numbers": numbers,
         "main": main,
         "comparisons": comparisons,
         "figures": [
-            {"uri": _data_uri(plots / file), "caption": caption, "kind": Path(file).stem}
+            {
+                "uri": pictures.inline((plots / file).read_bytes(), file in PHOTOGRAPHS),
+                "caption": caption,
+                "kind": Path(file).stem,
+            }
             for file, caption in FIGURES.items()
             if (plots / file).exists()
         ],
@@ -226,7 +227,7 @@ def _overview(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> lis
             (overview.ladder(rows, words), f"{label} on test of {data}, ours and published, with size and cost."),
             (overview.sizes(rows, words), f"{label} on test of {data}, against size and cost."),
         ):
-            drawn.append({"uri": _uri(figures.png(figure), "image/png"), "caption": caption})
+            drawn.append({"uri": pictures.inline(figures.png(figure)), "caption": caption})
     return drawn
 
 
@@ -246,7 +247,7 @@ def _comparisons(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> 
             continue
         first = next(iter(histories.values()))
         metric = next((m for m in HEADLINES if f"val_{m}" in first), "loss")
-        uri = _uri(figures.png(overview.compared(histories, metric)), "image/png")
+        uri = pictures.inline(figures.png(overview.compared(histories, metric)))
         drawn.append({"uri": uri, "caption": f"{title.replace('-', ' ').capitalize()}: learning curves on validation."})
     return drawn
 
@@ -316,11 +317,6 @@ def _datasets(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> lis
     return [rows[key] for key in sorted(rows)]
 
 
-def _about(network: str) -> str:
-    """The first line of the network's file, which says what it is."""
-    return (import_module(f"models.{network}").__doc__ or network).strip().splitlines()[0]
-
-
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in values.items():
@@ -331,20 +327,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
                 ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
             )
     return flat
-
-
-def _data_uri(path: Path) -> str:
-    """The picture itself; photographs, of which there are many, as WebP, a fraction of their PNG."""
-    if path.suffix != ".png" or path.name not in PHOTOGRAPHS:
-        return _uri(path.read_bytes(), f"image/{path.suffix[1:]}")
-    content = io.BytesIO()
-    with Image.open(path) as picture:
-        picture.save(content, "webp", quality=80)
-    return _uri(content.getvalue(), "image/webp")
-
-
-def _uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _distinct(values: Any) -> list[str]:

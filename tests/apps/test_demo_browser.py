@@ -96,7 +96,7 @@ def test_an_example_is_compared_with_each_filter(page: Page, address: str) -> No
         before = scores.locator("b").first.inner_text()
         page.click("#filter input")
         page.get_by_role("option", name=label).click()
-        expect(page.locator("#message")).to_contain_text("learned another filter: Sobel, fixed scale")
+        expect(page.locator("#message")).to_contain_text("made for another filter: Sobel, fixed scale")
         expect(scores.locator("b").first).not_to_have_text(before)
         seen.add(scores.locator("b").first.inner_text())
     assert len(seen) == len(images.FILTERS)

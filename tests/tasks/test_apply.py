@@ -105,9 +105,9 @@ GOOD = {
     "name with ümlaut.webp": encoded(RED, "WEBP"),
 }
 BAD = {
-    "text.txt": (b"hello", "cannot identify"),
+    "text.txt": (b"hello", "it is no picture in a format that is read here"),
     "truncated.jpg": (encoded(Image.fromarray(PHOTO), "JPEG")[:-200], "truncated"),
-    "empty.png": (b"", "cannot identify"),
+    "empty.png": (b"", "it is no picture"),
     # The width in the header, with its checksum.
     "no-pixels.bmp": (encoded(RED, "BMP")[:18] + bytes(4) + encoded(RED, "BMP")[22:], ""),
     "bomb.png": (encoded(Image.new("1", (20_000, 20_000))), "omb"),
@@ -142,7 +142,7 @@ def test_every_kind_of_file_is_used_or_listed_with_its_reason(profile: Profile, 
 
 def test_a_single_file_that_cannot_be_used_is_an_error(profile: Profile, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(Error, match=r"text.png: .*cannot identify"):
+    with pytest.raises(Error, match=r"text.png: it is no picture in a format that is read here \(JPEG, PNG"):
         apply(profile, "pairs", tmp_path / "text.png", tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()
 
@@ -257,6 +257,17 @@ def test_a_table_of_another_origin_is_not_overwritten(profile: Profile, tmp_path
     with pytest.raises(Error, match="not written by"):
         apply(profile, "pairs", source, to)
     assert (to / "applied.csv").read_text() == "mine,all mine\n1,2\n"
+
+
+def test_pictures_of_another_experiment_are_not_replaced(profile: Profile, tmp_path: Path) -> None:
+    source, to = folder_of(tmp_path / "in", {"a.png": png()}), tmp_path / "out"
+    apply(profile, "pairs", source, to)
+    table = (to / "applied.csv").read_text()
+    (to / "applied.csv").write_text(table.replace(",pairs,", ",other,"))
+    before = (to / "a.png").read_bytes()
+    with pytest.raises(Error, match="holds pictures of other, which would be replaced; give another folder"):
+        apply(profile, "pairs", source, to)
+    assert (to / "a.png").read_bytes() == before
 
 
 def test_colour_becomes_grey_for_networks_of_one_channel() -> None:

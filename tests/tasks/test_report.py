@@ -94,7 +94,7 @@ def test_pictures_are_inside(profile):
     assert len(images) == 2
     for image in images:
         kind, encoded = image["src"].split(",", 1)
-        assert kind == "data:image/png;base64"
+        assert kind == "data:image/webp;base64"
         with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
             assert np.asarray(picture).size
         assert image["alt"]

@@ -1,0 +1,44 @@
+"""Pictures inside a page: as data URIs, and small, since a page with a hundred of them has to open on a phone."""
+
+import base64
+import io
+
+from PIL import Image, ImageSequence
+
+WIDTH = 900  # pixels: about what a page shows
+FRAMES = 20  # of an animation
+
+
+def inline(content: bytes, photograph: bool = False) -> str:
+    """A data URI of a picture's file, as WebP: lines and text to the pixel, photographs with losses that nobody sees.
+
+    Of an animation only every so many frames are kept, each shown so much longer.
+    """
+    with Image.open(io.BytesIO(content)) as picture:
+        if getattr(picture, "is_animated", False):
+            return _uri(_animation(picture))
+        shown = picture.convert("RGB")
+        if photograph and shown.width > WIDTH:
+            shown = shown.resize((WIDTH, round(shown.height * WIDTH / shown.width)), Image.Resampling.LANCZOS)
+        smaller = io.BytesIO()
+        shown.save(smaller, "webp", lossless=not photograph, quality=70)
+    return _uri(smaller.getvalue())
+
+
+def _animation(picture: Image.Image) -> bytes:
+    frames, times = [], []
+    for frame in ImageSequence.Iterator(picture):
+        frames.append(frame.convert("RGB"))
+        times.append(frame.info["duration"])
+    step = -(-len(frames) // FRAMES)
+    # The last frame, which is held, stays the last.
+    kept = [*range(len(frames) - 1, -1, -step)][::-1]
+    smaller = io.BytesIO()
+    first, *others = [frames[i] for i in kept]
+    durations = [max(step * min(times), times[i]) for i in kept]
+    first.save(smaller, "webp", save_all=True, append_images=others, duration=durations, loop=0, quality=50, method=4)
+    return smaller.getvalue()
+
+
+def _uri(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
