@@ -22,7 +22,6 @@ SHOWN = {"best": 1.0, "upper quartile": 0.75, "median": 0.5, "lower quartile": 0
 IN_A_ROW = 4
 # Points of a curve in its table: a class may have a hundred thousand detections.
 POINTS = 101
-ERRORS = ("duplicate", "location", "class", "background", "missed")
 
 
 def measure(found: np.ndarray, test: Data, info: Info, threshold: float) -> dict[str, float]:
@@ -86,7 +85,7 @@ def errors(classes: pd.DataFrame) -> Figure:
         "correct": GREEN,
         "duplicate": "#9aa2ad",
         "location": BLUE,
-        "class": "#9b6bd3",
+        "wrong_class": "#9b6bd3",
         "background": ORANGE,
         "missed": RED,
     }
@@ -101,7 +100,7 @@ def errors(classes: pd.DataFrame) -> Figure:
             -values if kind == "missed" else values,
             left=None if kind == "missed" else start,
             color=colour,
-            label=kind,
+            label=kind.replace("_", " "),
         )
         start += 0 if kind == "missed" else values
     plain(axes)

@@ -22,7 +22,7 @@ from torchvision.ops import box_iou
 
 IOU = 0.5
 BACKGROUND = 0.1  # overlaps below this are with nothing (Hoiem et al. 2012)
-OUTCOMES = ("correct", "duplicate", "location", "class", "background", "ignored")
+OUTCOMES = ("correct", "duplicate", "location", "wrong_class", "background", "ignored")
 # Square roots of areas in pixels of the prepared image, at which objects are divided into sizes.
 EDGES = (0, 16, 32, 64, 128)
 CORNERS = ["x1", "y1", "x2", "y2"]
@@ -78,7 +78,7 @@ def outcomes(table: pd.DataFrame, iou: float = IOU) -> np.ndarray:
     # Rows are in order of falling score: an object's first is the one that counts.
     first[np.flatnonzero(found)[~table.loc[found, "object"].duplicated().to_numpy()]] = True
     kinds = [first, found & ~first, ignored, table["overlap"] >= BACKGROUND, table["other"] >= BACKGROUND]
-    names = ["correct", "duplicate", "ignored", "location", "class"]
+    names = ["correct", "duplicate", "ignored", "location", "wrong_class"]
     return np.select(kinds, [OUTCOMES.index(name) for name in names], OUTCOMES.index("background"))
 
 

@@ -80,7 +80,7 @@ def test_a_version_of_an_image_is_the_same_in_any_order() -> None:
 
 ARCHITECTURES = {
     "yolo_v1": {"width": 32, "frozen": 4, "stride": 16},
-    "faster_rcnn": {"width": 16, "hidden": 32, "frozen": 7, "sizes": [16, 32]},
+    "faster_rcnn": {"width": 64, "hidden": 128, "frozen": 7, "sizes": [16, 24]},
 }
 LEARNED = {"yolo_v1": 0.7, "faster_rcnn": 0.4}  # two stages take longer
 RECIPE = {"pretrained": {"source": "package"}, "augment": {"flip": True, "shift": 0.1, "views": 2}, "precision": "fp32"}

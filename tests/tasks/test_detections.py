@@ -129,8 +129,9 @@ def test_errors_are_told_apart() -> None:
         1, (0, 0, 0, 10, 3, 0.9, 0), (0, 40, 40, 60, 60, 0.8, 0), (0, 80, 80, 90, 90, 0.7, 0), (0, 40, 40, 60, 60, 0.05, 1)
     )
     rows = detections.per_class(detections.match(out, truth), truth, ("cat", "dog"), threshold=0.1)
-    assert rows.loc[0, ["location", "class", "background", "correct", "missed"]].tolist() == [1, 1, 1, 0, 1]
-    assert rows.loc[1, ["location", "class", "background", "correct", "missed"]].tolist() == [0, 0, 0, 0, 1]
+    assert rows.loc[0, ["location", "wrong_class", "background", "correct", "missed"]].tolist() == [1, 1, 1, 0, 1]
+    assert rows.loc[1, ["location", "wrong_class", "background", "correct", "missed"]].tolist() == [0, 0, 0, 0, 1]
+    assert rows["class"].tolist() == ["cat", "dog"]
     # Average precision is over all scores.
     assert rows["ap"].tolist() == [0.0, 1.0]
 
