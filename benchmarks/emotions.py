@@ -92,6 +92,7 @@ def _compare(faces: list[np.ndarray]) -> list[dict[str, Any]]:
     rows[0] |= {
         "same_class_fp32": float((fp32.argmax(1) == theirs.argmax(1)).mean()),
         "same_class_bf16": float((found["ours"].argmax(1) == theirs.argmax(1)).mean()),
+        "within_0.02_bf16": float((np.abs(found["ours"] - theirs).max(1) <= 0.02).mean()),
         "largest_difference_bf16": round(float(np.abs(found["ours"] - theirs).max()), 5),
         "by_batch": {str(size): round(rate(_in_batches(batched, faces, size)), 1) for size in (1, 16, 64, 256)},
         "fp32": round(rate(_in_batches(exact, faces, BATCH)), 1),
