@@ -87,7 +87,10 @@ def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: st
     configuration = train.describe(profile, "squares", data.info(profile.processed("squares")), 0)
     torch.manual_seed(0)
     built = configuration.build()
-    built.floor = 1e-6
+    for module in built.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
     if network != "yolov8":
         pretrained.load(built, Pretrained(source="package"))
     file = profile.results("squares") / "weights" / "seed-0.safetensors"
@@ -104,7 +107,7 @@ def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: st
     ours.floor = 1e-6
     with torch.inference_mode():
         expected = ours(images)
-    assert (expected[..., 4] > 0).sum() >= 5
+    assert (expected[..., 4] > 0).sum() >= 3
     torch.testing.assert_close(suppress(corners, scores, **rules), expected, atol=1e-2, rtol=1e-3)
 
 
