@@ -107,7 +107,7 @@ def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: st
     ours.floor = 1e-6
     with torch.inference_mode():
         expected = ours(images)
-    assert (expected[..., 4] > 0).sum() >= 3
+    assert (expected[..., 4] > 0).sum() >= 2
     torch.testing.assert_close(suppress(corners, scores, **rules), expected, atol=1e-2, rtol=1e-3)
 
 
