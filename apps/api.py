@@ -22,6 +22,7 @@ import typer
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as StarletteError
 from starlette.formparsers import MultiPartException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -183,7 +184,7 @@ async def _field(request: Request, body: bytes) -> bytes:
         async with Request(request.scope, receive).form(max_files=1, max_fields=8) as form:
             file = form.get("file") or form.get("image")
             return await file.read() if isinstance(file, UploadFile) else b""
-    except (MultiPartException, HTTPException) as error:
+    except (MultiPartException, StarletteError) as error:
         raise HTTPException(400, f"not a form: {getattr(error, 'detail', None) or error}") from None
 
 
