@@ -1,6 +1,6 @@
 """A sweep's trials in Ray Tune: here on this machine or on a cluster.
 
-Tune runs trials, reuses their processes, and starts those again whose machine or process died. What it would have to restore after a
+Tune runs trials and reuses their processes; the conductor starts those again whose machine or process died. What Tune would have to restore after a
 kill stands in `tasks.study.Study` instead: draws, epochs, and with them ASHA's rungs, which are filled again from the epochs.
 
 Trials get the data from Ray's object store, a copy a machine that all its trials share, and on a cluster the code as Ray's working
@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -157,6 +158,8 @@ class Conductor:
         self.study, self.describe, self.concurrency, self.on_change = study, describe, concurrency, on_change
         self.waiting = study.running()
         self.live: dict[str, int] = {}  # Tune's id of a trial: its number
+        self.deaths: Counter[int] = Counter()  # of the processes of a trial
+        self.drawn = False  # all that there are to be
         self.fatal: Exception | None = None
         self.out_of_time = False
         self.asha = Rungs(self)
@@ -177,9 +180,11 @@ class Conductor:
         if len(self.live) >= self.concurrency:
             return None
         with self.guard():
-            trial = self.waiting.pop(0) if self.waiting else self.study.ask()
+            trial = self.waiting.pop(0) if self.waiting else None if self.drawn else self.study.ask()
             if trial is None:
-                return str(Searcher.FINISHED)
+                self.drawn = True
+                # The process of one that lives may die, and Tune asks no more once it was told the end.
+                return None if self.live else str(Searcher.FINISHED)
             assert trial.recipe is not None
             self.asha.admit(trial.number)
             self.live[tune_id] = trial.number
@@ -210,11 +215,17 @@ class Conductor:
         return False
 
     def end(self, tune_id: str, error: bool) -> None:
-        """A trial has ended on its own, or its process has died too often."""
+        """A trial has ended on its own, or its process has died: then it goes on in another one, a few times."""
         if tune_id not in self.live or self.fatal or self.out_of_time:
             return
+        number = self.live[tune_id]
+        self.deaths[number] += error
+        if error and self.deaths[number] <= RETRIES:
+            del self.live[tune_id]
+            self.waiting.append(self.study.trials[number])
+            return
         with self.guard():
-            self._end(tune_id, "failed" if error else "complete", f"its process died {RETRIES + 1} times" if error else "")
+            self._end(tune_id, "failed" if error else "complete", f"its process died {self.deaths[number]} times" if error else "")
 
     def _end(self, tune_id: str, state: Any, error: str = "") -> None:
         study = self.study
@@ -364,14 +375,15 @@ def run(conductor: Conductor, work: Work) -> None:
             scheduler=conductor.asha,
             num_samples=-1,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:04d}",
+            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:04d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
             name="trials",
             storage_path=str(scratch),
             stop=Ending(conductor),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            # Tune gives up a trial whose process dies before its first step, so that the conductor counts.
+            failure_config=tune.FailureConfig(max_failures=0),
         ),
     )
     try:
