@@ -38,7 +38,7 @@ check: $(READY)  ## ruff and mypy
 ui: $(READY)  ## Prefect (scheduled runs) and MLflow (comparisons) on loopback, until Ctrl-C
 	python -m flows.serve
 
-demo: $(READY)  ## a page on loopback to try the image-to-image networks on your own pictures
+demo: $(READY)  ## a page on loopback to try the networks on your own pictures
 	python -m apps.demo --profile $(FOLDER)
 
 bench: $(READY)  ## timings side by side with the usual way, into results/bench.json

@@ -1,4 +1,4 @@
-"""The demo page: a photograph of one's own through a trained network, beside the filter itself. `python -m apps.demo --help`
+"""The demo page: a photograph of one's own through the trained networks. `python -m apps.demo --help`
 
 The page is served to this machine alone, and the browser is told to load nothing from elsewhere.
 """
@@ -30,6 +30,8 @@ TEMPORARY = tempfile.TemporaryDirectory(prefix="darkroom-demo-")
 os.environ["GRADIO_TEMP_DIR"] = TEMPORARY.name
 import gradio as gr  # noqa: E402
 
+from apps import detection, faces_tab  # noqa: E402
+
 HOST = "127.0.0.1"
 WAITING = 16  # requests that may queue; later ones are told to come back
 KEEP = 3600  # seconds that uploads and results stay on the disk
@@ -38,11 +40,13 @@ EXTENSIONS = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
 
 CSS = """
 .gradio-container { max-width: 1400px !important; margin: 0 auto !important; }
-#message .warning { border-left: 4px solid #d97706; background: #d9770622; padding: .7em 1em; border-radius: 4px; }
+#message .warning, #detect-message .warning, #faces-message .warning {
+  border-left: 4px solid #d97706; background: #d9770622; padding: .7em 1em; border-radius: 4px;
+}
 #scores .scores { display: flex; flex-wrap: wrap; gap: .6em 2.2em; align-items: baseline; }
 #scores b { font-size: 1.5em; font-variant-numeric: tabular-nums; }
 #scores small, #weights small { opacity: .75; }
-#weights, #message, #scores { padding: 0 !important; }
+#weights, #message, #scores, #faces-message { padding: 0 !important; }
 #examples .grid-wrap { max-height: none; min-height: 0; padding: 0; }
 #examples .grid-container { gap: 6px; margin: 0; height: auto; grid: none / repeat(5, minmax(0, 1fr)) !important; }
 #examples .gallery-item, #examples button { min-width: 0; width: 100%; height: auto; aspect-ratio: 1; }
@@ -84,6 +88,10 @@ def page(profile: Profile) -> gr.Blocks:
         gr.Markdown("# Darkroom\nTry the trained networks on a photograph of your own. Nothing leaves this machine.")
         with gr.Tab("Image to image"):
             image_to_image(profile, blocks)
+        with gr.Tab("Detection"):
+            detection.tab(profile, blocks)
+        with gr.Tab("Faces and emotions"):
+            faces_tab.tab(profile, EXTENSIONS, lambda content, name: _write(blocks, content, name))
     return blocks
 
 
@@ -267,7 +275,8 @@ def main(
 ) -> None:
     """Open a page on this machine to try the trained networks on photographs, until Ctrl-C.
 
-    It offers every image-to-image experiment of the profile that has weights (make rebuild), and those that come with the code.
+    It offers every image-to-image experiment and every detector of the profile that has weights (make rebuild), and the
+    image-to-image ones that come with the code.
     """
 
     def interrupt(*_: object) -> None:

@@ -15,7 +15,10 @@ from tasks.errors import Error
 from tasks.files import write_json
 
 ROOT = Path(__file__).parents[1]
-BENCHMARKS = ("preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "filters", "emotions", "rebuild")
+BENCHMARKS = (
+    "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "sweeps", "emotions",
+    "annotate", "rebuild",
+)  # fmt: skip
 
 
 def main(

@@ -1,42 +1,58 @@
-"""Serve the flows to a Prefect server: `rebuild` every night, the others on demand. `flows.serve` starts it."""
+"""Serve the flows to a Prefect server: `rebuild` nightly, `sweep` weekly, `annotate` on its inbox, all on demand. `flows.serve` starts it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from prefect import serve
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 
+from flows.annotate import annotate
 from flows.apply import apply
 from flows.evaluate import evaluate
 from flows.rebuild import rebuild
+from flows.sweep import sweep
 from flows.train import train
 from tasks.errors import Error
 
 # Runs, each a process; those that are late wait.
 AT_ONCE = 3
+# Seconds between looks into the inbox.
+INBOX_EVERY = 300.0
 
 
 def main(
     profile: Annotated[str, typer.Option(help="the profile that is rebuilt, seen from the project's folder")] = ".",
     cron: Annotated[str, typer.Option(help="when it is rebuilt")] = "0 3 * * *",
     every: Annotated[float | None, typer.Option(help="seconds between rebuilds, in place of --cron")] = None,
+    sweep_cron: Annotated[str, typer.Option(help="when the profile's sweeps run")] = "0 4 * * 6",
+    sweep_every: Annotated[float | None, typer.Option(help="seconds between sweeps, in place of --sweep-cron")] = None,
+    sweep_budget: Annotated[float, typer.Option(help="seconds that a scheduled sweep may take", min=1)] = 7200,
 ) -> None:
     """Serve the flows until Ctrl-C; schedules pause when it ends, so that no missed runs pile up."""
     module, parameters = EntrypointType.MODULE_PATH, {"profile": profile}
-    try:
-        nightly = RunnerDeployment.from_flow(
-            rebuild,
-            "rebuild",
-            parameters=parameters,
-            cron=None if every else cron,
-            interval=every,
-            entrypoint_type=module,
-        )
-    except ValueError as error:
-        raise Error(f"--cron {cron!r}: {error}") from None
-    flows = (train, evaluate, apply)
+    budget = {**parameters, "time_budget": sweep_budget}
+    scheduled = []
+    for flow, given, option, when, interval in (
+        (rebuild, parameters, "--cron", cron, every),
+        (sweep, budget, "--sweep-cron", sweep_cron, sweep_every),
+    ):
+        times: dict[str, Any] = {"interval": interval} if interval else {"cron": when}
+        try:
+            made = RunnerDeployment.from_flow(flow, flow.name, parameters=given, entrypoint_type=module, **times)
+        except ValueError as error:
+            raise Error(f"{option} {when!r}: {error}") from None
+        scheduled.append(made)
+    inbox = RunnerDeployment.from_flow(
+        annotate,
+        "inbox",
+        parameters=parameters | {"wait": True},
+        interval=INBOX_EVERY,
+        concurrency_limit=1,
+        entrypoint_type=module,
+    )
+    flows = (train, evaluate, apply, annotate)
     on_demand = [RunnerDeployment.from_flow(f, f.name, parameters=parameters, entrypoint_type=module) for f in flows]
-    serve(nightly, *on_demand, print_starting_message=False, limit=AT_ONCE)
+    serve(*scheduled, inbox, *on_demand, print_starting_message=False, limit=AT_ONCE)
 
 
 if __name__ == "__main__":

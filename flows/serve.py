@@ -111,6 +111,9 @@ def main(
     profile: Annotated[str, typer.Option(help="the profile that is rebuilt, seen from the project's folder")] = ".",
     cron: Annotated[str, typer.Option(help="when it is rebuilt")] = "0 3 * * *",
     every: Annotated[float | None, typer.Option(help="seconds between rebuilds, in place of --cron")] = None,
+    sweep_cron: Annotated[str, typer.Option(help="when the profile's sweeps run")] = "0 4 * * 6",
+    sweep_every: Annotated[float | None, typer.Option(help="seconds between sweeps, in place of --sweep-cron")] = None,
+    sweep_budget: Annotated[float, typer.Option(help="seconds that a scheduled sweep may take", min=1)] = 7200,
 ) -> None:
     """Start Prefect, MLflow and the flows' deployments on this machine, print their addresses, and stop them all on Ctrl-C.
 
@@ -145,9 +148,11 @@ def main(
             start("mlflow", command, f"{mlflow}/health")
         for service in services:
             service.wait()
+        options = {"profile": profile, "cron": cron, "every": every}
+        options |= {"sweep-cron": sweep_cron, "sweep-every": sweep_every, "sweep-budget": sweep_budget}
         start(
             "deployments",
-            ["flows.deployments", f"--profile={profile}", f"--cron={cron}", *([f"--every={every}"] if every else [])],
+            ["flows.deployments", *(f"--{name}={value}" for name, value in options.items() if value is not None)],
         )
         print(f"Prefect  {prefect.removesuffix('/api')}\nMLflow   {mlflow}\nlogs     {logs}\nCtrl-C stops them all.", flush=True)
         while True:

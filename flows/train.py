@@ -26,7 +26,7 @@ def train(experiment: str, profile: str = ".", overrides: dict[str, Any] | None 
 
     `overrides`: changes to the experiment's block of params.yaml, such as {"train": {"epochs": 1}}.
     """
-    loaded = config.load(ROOT / profile, {"experiments": {experiment: overrides}} if overrides else {})
+    loaded = config.load(ROOT / profile, config.changes(ROOT / profile, experiment, overrides) if overrides else {})
     loaded.experiment(experiment)
     out = loaded.root / "runs" / f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}"
     out.mkdir(parents=True)

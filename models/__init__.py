@@ -2,7 +2,7 @@
 
 A file defines `build(shape, *, ...) -> nn.Module` whose keyword arguments, typed and with defaults, are the keys of an
 experiment's `architecture`. Networks take float images in [0, 1], (N, C, H, W), and return logits (N, classes) or images
-(N, C', H, W). A family that trains in another way than by one loss supplies `parts` and
+(N, C', H, W), or detections (N, K, 6) (`models.boxes`). A family that trains in another way than by one loss supplies `parts` and
 `training_step` (see `tasks.training.Step`).
 """
 
@@ -32,10 +32,10 @@ class Shape:
 @cache
 def names() -> tuple[str, ...]:
     """The networks that there are: the files of this folder that define `build`."""
-    return tuple(m.name for m in pkgutil.iter_modules(__path__) if hasattr(_module(m.name), "build"))
+    return tuple(m.name for m in pkgutil.iter_modules(__path__) if hasattr(module(m.name), "build"))
 
 
-def _module(name: str) -> ModuleType:
+def module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
@@ -44,7 +44,7 @@ def _arguments(name: str) -> type[BaseModel]:
     """The keyword arguments of a network's `build` as a model that checks them."""
     fields: dict[str, Any] = {
         p.name: (p.annotation, ... if p.default is p.empty else p.default)
-        for p in inspect.signature(_module(name).build).parameters.values()
+        for p in inspect.signature(module(name).build).parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
@@ -69,18 +69,28 @@ def check(name: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
 def build(name: str, shape: Shape, architecture: Mapping[str, Any]) -> nn.Module:
     """Build a network by name. Raises ValueError as `check` does."""
     arguments = check(name, architecture)
-    constructor: Callable[..., nn.Module] = _module(name).build
+    constructor: Callable[..., nn.Module] = module(name).build
     return constructor(shape, **arguments)
 
 
 def takes_raw_pixels(name: str) -> bool:
     """Whether a classifier wants pixels as they are, where others get them standardised by the training images."""
-    return getattr(_module(name), "RAW_PIXELS", False)
+    return getattr(module(name), "RAW_PIXELS", False)
 
 
 def about(name: str) -> str:
     """The first line of the network's file, which says what it is."""
-    return (_module(name).__doc__ or name).strip().splitlines()[0]
+    return (module(name).__doc__ or name).strip().splitlines()[0]
+
+
+def detects(name: str) -> bool:
+    """Whether it returns detections."""
+    return getattr(module(name), "DETECTS", False)
+
+
+def trainer(name: str) -> str | None:
+    """The module of tasks/ that trains the network in place of the one loop, where it has one."""
+    return getattr(module(name), "TRAINER", None)
 
 
 def count_parameters(network: nn.Module) -> int:

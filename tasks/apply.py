@@ -4,6 +4,7 @@ A folder keeps its structure: IN/a/b.jpg becomes OUT/a/b.png. Beside the picture
 
     applied.csv     a row per picture: file, output, SHA-256 of the file, the experiment, SHA-256 of its weights, a note
     skipped.csv     a row per file that could not be used, and why
+    detections.json of a detector: all boxes in COCO's format; those of a picture stand beside it as .boxes.json
 
 What is finished is not done again as long as the file and the weights are the same. Each experiment needs a folder of its own.
 """
@@ -30,7 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from tasks import config, files, images, provenance, weights
+from tasks import config, drawing, files, images, provenance, weights
 from tasks.config import Profile
 from tasks.errors import Error
 from tasks.images import Undecodable
@@ -66,12 +67,8 @@ class Row(NamedTuple):
     note: str
 
 
-def _translate(network: nn.Module, configuration: Configuration, image: np.ndarray, on_tile: OnTile) -> np.ndarray:
-    return filter_image(network, as_channels(image, configuration.inputs), on_tile=on_tile)
-
-
-# How a network of each task makes a picture, uint8 (H, W, 1 or 3), of an image, uint8 (H, W, 3).
-PICTURES: dict[str, Callable[[nn.Module, Configuration, np.ndarray, OnTile], np.ndarray]] = {"translate": _translate}
+# The tasks whose networks make pictures of images.
+PICTURES = ("translate", "detect")
 
 
 def as_channels(image: np.ndarray, channels: int) -> np.ndarray:
@@ -115,20 +112,26 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     network, configuration = load(profile, experiment, path)
     if configuration.task not in PICTURES:
         raise Error(f"{experiment}: a network of the task {configuration.task} makes no pictures; allowed: {', '.join(PICTURES)}")
-    picture = PICTURES[configuration.task]
 
-    def one(content: bytes, output: Path, on_tile: OnTile) -> str:
+    def one(content: bytes, output: Path, on_tile: OnTile, name: str) -> str:
         image, note = read(content)
-        _write(output, picture(network, configuration, image, on_tile))
+        if configuration.task == "detect":
+            table = drawing.find(network, configuration, as_channels(image, configuration.inputs))
+            files.write_json(output.with_suffix(drawing.OF_ONE), drawing.record(name, image, table))
+            _write(output, drawing.draw(image, table, configuration.classes))
+        else:
+            _write(output, filter_image(network, as_channels(image, configuration.inputs), on_tile=on_tile))
         return note
 
     if source.is_file():
         output = _single_output(source, to)
         with _progress(experiment, 1) as (on_tile, _):
             try:
-                note = one(_content(source), output, on_tile)
+                note = one(_content(source), output, on_tile, source.name)
             except Undecodable as error:
                 raise Error(f"{source}: {error}") from None
+        if configuration.task == "detect":
+            drawing.merge([drawing.read(output.with_suffix(drawing.OF_ONE))], configuration, output.with_suffix(drawing.OF_ONE))
         return Applied(done=[source.name], notes={source.name: note} if note else {})
     if not source.is_dir():
         raise Error(f"{source}: no such file or folder")
@@ -136,7 +139,14 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     _make_folder(to)
     try:
         with FileLock(to / LOCK, timeout=0):
-            return _folder(source, to, experiment, files.sha256(path), one)
+            applied = _folder(source, to, experiment, files.sha256(path), one)
+            if configuration.task == "detect":
+                current = {*applied.done, *applied.unchanged}
+                outputs = [row.output for name, row in _read_rows(to / APPLIED).items() if name in current]
+                drawing.merge(
+                    (drawing.read((to / o).with_suffix(drawing.OF_ONE)) for o in outputs), configuration, to / drawing.FILE
+                )
+            return applied
     except Timeout:
         raise Error(f"{to}: another apply is writing there; wait for it, or give another folder") from None
 
@@ -166,7 +176,9 @@ def _several(content: bytes) -> bool:
     return False
 
 
-def _folder(source: Path, to: Path, experiment: str, weights_hash: str, one: Callable[[bytes, Path, OnTile], str]) -> Applied:
+def _folder(
+    source: Path, to: Path, experiment: str, weights_hash: str, one: Callable[[bytes, Path, OnTile, str], str]
+) -> Applied:
     applied = Applied()
     before = _read_rows(to / APPLIED)
     if others := {row.experiment for row in before.values()} - {experiment}:
@@ -186,7 +198,7 @@ def _folder(source: Path, to: Path, experiment: str, weights_hash: str, one: Cal
                 if row and row[1:5] == (output, digest, experiment, weights_hash) and (to / output).is_file():
                     applied.unchanged.append(name)
                 else:
-                    row = Row(name, output, digest, experiment, weights_hash, one(content, to / output, on_tile))
+                    row = Row(name, output, digest, experiment, weights_hash, one(content, to / output, on_tile, name))
                     csv.writer(table, lineterminator="\n").writerow(row)
                     table.flush()
                     before[name] = row
@@ -319,7 +331,9 @@ def _progress(title: str, total: int) -> Iterator[tuple[OnTile, Callable[[], Non
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml whose network makes images of images")],
+    experiment: Annotated[
+        str, typer.Argument(help="a key of `experiments` in params.yaml whose network makes images of images, or detects")
+    ],
     source: Annotated[Path, typer.Argument(metavar="IN", help="a photograph, or a folder of them (with the folders in it)")],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for the pictures; for one photograph also a name.png")],
     weights: Annotated[
@@ -328,6 +342,8 @@ def main(
     ] = None,
 ) -> None:
     """Apply an experiment's network to photographs of any size; the pictures are PNG files of the same size.
+
+    A detector's have its boxes, which stand in OUT/detections.json in COCO's format too.
 
     What is finished is not done again. Files that cannot be used are listed in OUT/skipped.csv.
     """

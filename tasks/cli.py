@@ -18,6 +18,7 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "YOLO_OFFLINE": "true",
+    "YOLO_AUTOINSTALL": "false",
 }
 
 

@@ -6,6 +6,7 @@ An unknown key, a missing one or a value out of range is refused before any work
 """
 
 import difflib
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from tasks.errors import Error
+from tasks.face_settings import Annotate
 from tasks.sources import DATASETS
+from tasks.spaces import Asha, Domain, Objective, Ray, Resources, found, replaced
 
 Share = Annotated[float, Field(ge=0, le=1)]
 # Names become folders: portable ones only.
@@ -111,6 +114,29 @@ class Augment(Frozen):
     cutout: int = Field(0, ge=0, description="side in pixels of a square that is set to the mean")
     jitter: float = Field(0.0, ge=0, le=1, description="strength of brightness, contrast and saturation changes")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution, 0 for none")
+    scale: Share = Field(0.0, description="detect: zoom in or out by up to this share, and as much less of a change in shape")
+    shift: Share = Field(0.0, description="detect: move by up to this share of the side")
+    views: int = Field(
+        0, ge=0, description="detect: draw so many versions of the data and take them in turn; 0: a new one each epoch"
+    )
+
+
+class Pretrained(Frozen):
+    """Where the backbone's ImageNet weights come from: checked by hash, and named in the result."""
+
+    source: Literal["package", "url", "mirror", "path", "none"] = Field(
+        description="none: random weights, which have to be asked for"
+    )
+    path: str | None = Field(None, description="path: torchvision's file of mobilenet_v2")
+
+    @model_validator(mode="after")
+    def _a_path_is_given_where_it_is_needed(self) -> "Pretrained":
+        if (self.source == "path") != (self.path is not None):
+            raise ValueError("path: needed with source: path, and with no other")
+        return self
+
+
+LOSSES = {"classify": ("cross-entropy", "hinge"), "translate": ("l1", "mse"), "detect": ("detection",)}
 
 
 class EarlyStopping(Frozen):
@@ -126,7 +152,9 @@ class Train(Frozen):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    loss: Literal["cross-entropy", "hinge", "l1", "mse"]
+    loss: Literal["cross-entropy", "hinge", "l1", "mse", "detection"] = Field(
+        description="classify: cross-entropy or hinge; translate: l1 or mse; detect: detection, the network's own losses"
+    )
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
@@ -144,6 +172,9 @@ class Train(Frozen):
     split: Literal["train", "train+val"] = Field(
         "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
     )
+
+    pretrained: Pretrained | None = Field(None, description="needed for networks on a pretrained backbone")
+    trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
 
     @model_validator(mode="after")
     def _nothing_is_chosen_on_what_was_trained_on(self) -> "Train":
@@ -182,6 +213,89 @@ class Experiment(Frozen):
         return self
 
 
+# What a key of a sweep's space may not name: ASHA counts in epochs, and what was trained on chooses nothing.
+FIXED = {
+    "train.epochs": "ASHA counts in epochs, which are the same for all trials",
+    "train.split": "trials are compared on validation",
+}
+
+
+class Sweep(Frozen):
+    """A search for the best of many experiments: one of them with a space around it. See `tasks.spaces`."""
+
+    system: Name = Field(description="the system of the published list that it rebuilds")
+    data: Name = Field(description="a key of `preprocess`")
+    network: Name = Field(description="a file of models/, without .py")
+    architecture: dict[str, Any] = Field(description="the arguments of the network's `build` that are the same for all trials")
+    train: Train = Field(description="the recipe of a trial; `epochs` is what a trial that ASHA does not stop gets")
+    space: dict[str, Domain] = Field(min_length=1, description="place in architecture or train: where its value is looked for")
+    objective: Objective
+    trials: int = Field(ge=1, description="that train; those over `train.max_parameters` do not count")
+    scheduler: Asha
+    time_budget: float = Field(gt=0, description="seconds, those of all runs of a sweep that was interrupted together")
+    seed: int = Field(ge=0)
+    resources: Resources = Resources()
+    concurrency: int | None = Field(None, ge=1, description="trials at once; null: as many as there are resources for")
+    max_failed_share: Share = Field(0.2, description="of `trials`; when more fail, so does the sweep")
+    published: tuple[Published, ...] = ()
+
+    @model_validator(mode="after")
+    def _space_fits(self) -> "Sweep":
+        if self.scheduler.grace > self.train.epochs:
+            raise ValueError(f"scheduler.grace: {self.scheduler.grace} is more than train.epochs, {self.train.epochs}")
+        if self.train.split != "train":
+            raise ValueError(f"train.split: {FIXED['train.split']}")
+        _check_network(self.network, self.architecture)
+        for key, domain in self.space.items():
+            if not key.startswith(("architecture.", "train.")) or key in FIXED:
+                why = FIXED.get(key, "a key of the space starts with architecture. or train.")
+                raise ValueError(f"space.{key}: {why}")
+            for value in domain.extremes():
+                try:
+                    self.variant({key: value})
+                except ValidationError as error:
+                    raise ValueError(f"space.{key}: {_explain_recipe(error)}") from None
+                except ValueError as error:
+                    raise ValueError(f"space.{key}: {error}") from None
+        return self
+
+    def variant(self, sampled: Mapping[str, Any]) -> tuple[dict[str, Any], Train]:
+        """Architecture and recipe with sampled values in their places. Raises ValueError where they do not fit."""
+        values: Any = {"architecture": self.architecture, "train": self.train.model_dump()}
+        for key, value in sampled.items():
+            values = replaced(values, key, value)
+        _check_network(self.network, values["architecture"])
+        return values["architecture"], Train.model_validate(values["train"])
+
+    def base(self) -> dict[str, Any]:
+        """The block's own values at the space's places, where all of them lie in their domains; otherwise empty."""
+        values = {"architecture": self.architecture, "train": self.train.model_dump()}
+        own = {key: found(values, key) for key in self.space}
+        return own if all(domain.contains(own[key]) for key, domain in self.space.items()) else {}
+
+
+def _check_network(network: str, architecture: Mapping[str, Any]) -> None:
+    import models  # torch takes seconds to import
+
+    models.check(network, architecture)
+
+
+class Winner(Frozen):
+    """The best of a sweep as an experiment of its own: `tasks.train` fits it from scratch."""
+
+    system: Name = Field(description="the system of the published list that it rebuilds")
+    sweep: Name = Field(description="a key of `sweeps`, whose best.json is read")
+    train: dict[str, Any] = Field(description="changes to the winner's recipe, such as more epochs; {} for none")
+    seeds: tuple[int, ...] = Field(min_length=1)
+    published: tuple[Published, ...]
+
+    def experiment(self, best: Mapping[str, Any]) -> Experiment:
+        """The experiment that a sweep's best.json and the changes make."""
+        train = _merged(best["train"], self.train)
+        values = {key: best[key] for key in ("data", "network", "architecture")} | {"train": train}
+        return Experiment.model_validate({**values, "system": self.system, "seeds": self.seeds, "published": self.published})
+
+
 class Calibrate(Frozen):
     """What is chosen on validation for an experiment on faces: when its answer is uncertain, and which faces are flagged."""
 
@@ -201,6 +315,10 @@ class Params(Frozen):
     comparisons: dict[Name, tuple[Name, ...]] = Field(
         {}, description="experiments whose learning curves the report draws together"
     )
+    annotate: dict[Name, Annotate] = Field({}, description="photographs whose faces are annotated")
+    sweeps: dict[Name, Sweep] = {}
+    winners: dict[Name, Winner] = {}
+    ray: Ray = Ray()
 
     @model_validator(mode="after")
     def _references_are_known(self) -> "Params":
@@ -211,16 +329,22 @@ class Params(Frozen):
                 raise ValueError(f"download.{name}: only coco-mini can be bounded by train_images and val_images")
         for name, prepare in self.preprocess.items():
             _known(prepare.dataset, self.download, f"preprocess.{name}.dataset", "key of `download`")
-        for name, experiment in self.experiments.items():
-            _known(experiment.data, self.preprocess, f"experiments.{name}.data", "key of `preprocess`")
+        blocks: dict[str, Experiment | Sweep] = {f"experiments.{name}": block for name, block in self.experiments.items()}
+        blocks |= {f"sweeps.{name}": block for name, block in self.sweeps.items()}
+        for key, experiment in blocks.items():
+            _known(experiment.data, self.preprocess, f"{key}.data", "key of `preprocess`")
             task = self.preprocess[experiment.data].task
             loss = experiment.train.loss
-            if (task == "classify") != (loss in ("cross-entropy", "hinge")):
-                allowed = "cross-entropy or hinge" if task == "classify" else "l1 or mse"
-                raise ValueError(f"experiments.{name}.train.loss: {loss} does not fit {task} data; allowed: {allowed}")
+            if loss not in LOSSES[task]:
+                allowed = " or ".join(LOSSES[task])
+                raise ValueError(f"{key}.train.loss: {loss} does not fit {task} data; allowed: {allowed}")
+            _detectors_detect(key, experiment, task)
             if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
-                raise ValueError(f"experiments.{name}.train: hinge loss takes neither mixup nor label_smoothing")
-            self._augmentation_fits(name, experiment)
+                raise ValueError(f"{key}.train: hinge loss takes neither mixup nor label_smoothing")
+            self._augmentation_fits(key, experiment)
+        self._sweeps_fit()
+        for name, block in self.annotate.items():
+            _known(block.source, self.download, f"annotate.{name}.source", "key of `download`")
         for name in self.calibrate:
             _known(name, self.experiments, f"calibrate.{name}", "experiment")
         for name, compared in self.comparisons.items():
@@ -230,13 +354,44 @@ class Params(Frozen):
                 raise ValueError(f"comparisons.{name}: its experiments are not all trained on the same data")
         return self
 
-    def _augmentation_fits(self, name: str, experiment: Experiment) -> None:
+    def _sweeps_fit(self) -> None:
+        names = [*self.experiments, *self.sweeps, *self.winners]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"{twice[0]}: the name of two of experiments, sweeps and winners, whose results would be in one folder"
+            )
+        for name, winner in self.winners.items():
+            _known(winner.sweep, self.sweeps, f"winners.{name}.sweep", "sweep")
+            try:
+                Train.model_validate(_merged(self.sweeps[winner.sweep].train.model_dump(), winner.train))
+            except ValidationError as error:
+                raise ValueError(f"winners.{name}.{_explain_recipe(error)}") from None
+
+    def _augmentation_fits(self, key: str, experiment: Experiment | Sweep) -> None:
         """A turned picture has the turned target only where the filter has no direction of its own, as Sobel's magnitude."""
         prepare, augment = self.preprocess[experiment.data], experiment.train.augment
         if isinstance(prepare, PrepareTranslate) and prepare.target.filter == "random" and (augment.flip or augment.dihedral):
-            raise ValueError(
-                f"experiments.{name}.train.augment: a random filter does not turn with the picture; allowed here: crop"
-            )
+            raise ValueError(f"{key}.train.augment: a random filter does not turn with the picture; allowed here: crop")
+
+
+def _detectors_detect(key: str, experiment: Experiment | Sweep, task: str) -> None:
+    import models
+
+    if models.detects(experiment.network) != (task == "detect"):
+        detectors = ", ".join(n for n in models.names() if models.detects(n))
+        raise ValueError(f"{key}.network: {experiment.network} does not fit {task} data; detectors are {detectors}")
+    if getattr(models.module(experiment.network), "PRETRAINED", False) != (experiment.train.pretrained is not None):
+        raise ValueError(
+            f"{key}.train.pretrained: where the weights of {experiment.network}'s backbone come from, as "
+            "{source: package}; needed for networks on a backbone, and for no others"
+        )
+    own, moved = ("scale", "shift", "views"), ("crop", "dihedral", "cutout", "mixup")
+    given = experiment.train.augment.model_dump(exclude_defaults=True)
+    if unfit := [key for key in given if key in (moved if task == "detect" else own)]:
+        fit = "flip, jitter, scale, shift, views" if task == "detect" else "what is not for detect"
+        raise ValueError(f"{key}.train.augment: {', '.join(unfit)} does not fit {task} data; allowed: {fit}")
+    if experiment.train.trainer and models.trainer(experiment.network) is None:
+        raise ValueError(f"{key}.train.trainer: {experiment.network} is trained by our own loop; leave it out")
 
 
 def _known(name: str, known: Any, key: str, kind: str) -> None:
@@ -280,13 +435,37 @@ class Profile(BaseModel):
         """Where what can be resumed is kept, outside the stages' outputs, which DVC deletes before a stage runs."""
         return self.root / "runs" / "state" / self.name / kind
 
+    @property
+    def experiments(self) -> list[str]:
+        """The names of all experiments, those that a sweep found among them."""
+        return [*self.params.experiments, *self.params.winners]
+
     def experiment(self, name: str) -> Experiment:
-        """Raises Error for an unknown name."""
+        """Raises Error for an unknown name, and for a winner whose sweep has not run."""
         try:
-            _known(name, self.params.experiments, "experiment", "experiment")
+            _known(name, self.experiments, "experiment", "experiment")
         except ValueError as error:
             raise Error(str(error)) from None
-        return self.params.experiments[name]
+        if name in self.params.experiments:
+            return self.params.experiments[name]
+        winner = self.params.winners[name]
+        path = self.results(winner.sweep) / "best.json"
+        try:
+            return winner.experiment(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            raise Error(f"{path}: no such file; {name} is the winner of a sweep: dvc repro sweep@{winner.sweep}") from None
+        except (ValueError, KeyError) as error:
+            raise Error(
+                f"{path}: does not fit this version ({error}); run the sweep again: dvc repro sweep@{winner.sweep}"
+            ) from None
+
+    def sweep(self, name: str) -> Sweep:
+        """Raises Error for an unknown name."""
+        try:
+            _known(name, self.params.sweeps, "sweep", "sweep")
+        except ValueError as error:
+            raise Error(str(error)) from None
+        return self.params.sweeps[name]
 
 
 def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, experiments: bool = True) -> Profile:
@@ -305,11 +484,16 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
     if changes:
         values = _merged(values, changes)
     if not experiments and isinstance(values, Mapping):
-        values = {**values, "experiments": {}, "calibrate": {}, "comparisons": {}}
+        values = {**values, "experiments": {}, "calibrate": {}, "comparisons": {}, "sweeps": {}, "winners": {}}
     try:
         return Profile(folder=Path(folder), params=Params.model_validate(values))
     except ValidationError as error:
         raise Error("\n".join(f"{path}: {_explain(e)}" for e in error.errors())) from None
+
+
+def changes(folder: Path, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes to an experiment, or to the winner of a sweep, as `load` takes them."""
+    return {"winners" if name in load(folder).params.winners else "experiments": {name: overrides}}
 
 
 def _merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,10 +523,19 @@ def _explain(error: Any) -> str:
     return f"{key}: {message}" if key else message
 
 
-_SECTIONS: dict[str, tuple[type[Frozen], ...]] = {
+def _explain_recipe(error: ValidationError) -> str:
+    """What is wrong in a recipe of its own, by its keys."""
+    first = error.errors()[0]
+    return _explain({**first, "loc": ("experiments", "-", "train", *first["loc"])}).removeprefix("experiments.-.")
+
+
+_SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "download": (Download,),
     "preprocess": (PrepareClassify, PrepareTranslate, PrepareDetect),
     "experiments": (Experiment,),
+    "sweeps": (Sweep,),
+    "winners": (Winner,),
+    "annotate": (Annotate,),
     "calibrate": (Calibrate,),
 }
 
@@ -366,7 +559,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def main(params: Path = Path("params.yaml")) -> None:
     """Check a params.yaml (unknown keys, missing ones, values out of range) and list what is in it."""
     profile = load(params.parent)
-    for section in ("download", "preprocess", "experiments"):
+    for section in ("download", "preprocess", "experiments", "sweeps", "winners", "annotate"):
         print(f"{section}: {', '.join(getattr(profile.params, section)) or '-'}")
 
 

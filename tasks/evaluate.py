@@ -15,7 +15,7 @@ from rich.progress import track
 from scipy.special import softmax
 from torch import nn
 
-from tasks import config, data, figures, metrics, provenance, tracking, training, weights
+from tasks import config, data, detect, detected, figures, metrics, provenance, tracking, training, weights
 from tasks.config import Profile
 from tasks.data import Data, Info
 from tasks.errors import Error
@@ -23,10 +23,10 @@ from tasks.files import atomic_folder, write_json
 
 # What stands in a result as the training wrote it.
 KEPT = (
-    "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "trained_on", "git_commit", "versions"
+    "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "trained_on", "pretrained", "git_commit", "versions"
 )  # fmt: skip
 # The metric whose curve is drawn, and by which pictures are chosen.
-MAIN = {"classify": "accuracy", "translate": "psnr"}
+MAIN = {"classify": "accuracy", "translate": "psnr", "detect": "map50"}
 # The pictures that are shown stand here in the order of their PSNR: chosen by rule, not by eye.
 SHOWN = {"best": 1.0, "upper quartile": 0.75, "median": 0.5, "lower quartile": 0.25, "worst": 0.0}
 
@@ -59,6 +59,11 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     results: dict[int, dict[str, float]] = {}
     first: np.ndarray | None = None
     for seed, (network, _) in track(networks.items(), f"{name}: test", console=console, disable=not console.is_terminal):
+        if info.task == "detect":
+            outputs = detect.predict(network, test.images, experiment.train.precision)
+            results[seed] = detected.measure(outputs, test, info, training_record["val_metrics"]["threshold"])
+            first = outputs if first is None else first
+            continue
         outputs = training.predict(network, test.images, device, precision=experiment.train.precision)
         if info.task == "classify":
             results[seed] = metrics.classify(outputs, test.labels)
@@ -97,7 +102,10 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
             shutil.copy(animation, plots)
         if (seen := first_layer(next(iter(networks.values()))[0], info)) is not None:
             figures.save(figures.weights(seen), plots / "first_layer.png")
-        (_classes if info.task == "classify" else _pictures)(test, info, first, plots, predictions)
+        if info.task == "detect":
+            detected.write(test, info, first, training_record["val_metrics"]["threshold"], plots, predictions)
+        else:
+            (_classes if info.task == "classify" else _pictures)(test, info, first, plots, predictions)
         write_json(predictions / "metrics.json", result)
         write_json(predictions / "dataset.json", info.model_dump(mode="json"))
     write_json(out / "metrics.json", result)

@@ -1,21 +1,30 @@
 """Write a trained network as ONNX, for use without this project: `python -m tasks.export EXPERIMENT OUT.onnx`."""
 
+import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from torch import Tensor, nn
 from torch.export import Dim
 
+from models.boxes import Detector
 from tasks import apply, config
 from tasks.config import Profile
 from tasks.errors import Error
 from tasks.files import atomic
+from tasks.weights import Configuration
 
 
 def export(profile: Profile, experiment: str, to: Path, weights: Path | None = None) -> Path:
     """Write an experiment's network: input `images`, float32 (N, C, H, W) in [0, 1], RGB; output `outputs`, logits or images.
+
+    A one-stage detector has the outputs `boxes` (N, A, 4), in pixels, and `scores` (N, A, classes), at the training's size alone. What
+    is left to do is `models.boxes.suppress` with `floor`, `iou` and `most`, which stand in the metadata under `suppress`:
+    non-maximum suppression class by class. Faster R-CNN is refused: the number of its proposals depends on the image.
 
     N, H and W are free; H and W of a network with a `multiple` are multiples of it. The weights' configuration stands in the
     model's metadata under `darkroom`. Raises Error for an unknown experiment, missing weights, and another suffix than .onnx.
@@ -24,6 +33,8 @@ def export(profile: Profile, experiment: str, to: Path, weights: Path | None = N
         raise Error(f"{to}: give a name that ends in .onnx")
     network, configuration = apply.load(profile, experiment, weights)
     network = network.cpu().to(memory_format=torch.contiguous_format)
+    if isinstance(network, Detector):
+        return _detector(network, configuration, to)
     multiple = int(getattr(network, "multiple", 1))
     # Sizes of one would be taken for constants, and equal ones for the same.
     side = -(-configuration.size // multiple) * multiple
@@ -35,6 +46,39 @@ def export(profile: Profile, experiment: str, to: Path, weights: Path | None = N
     )
     assert program is not None
     program.model.metadata_props["darkroom"] = configuration.model_dump_json()
+    with atomic(to) as temporary:
+        program.save(temporary)
+    return to
+
+
+class Raw(nn.Module):
+    """A detector before non-maximum suppression, whose loops ONNX has no form for."""
+
+    def __init__(self, detector: Detector, size: int) -> None:
+        super().__init__()
+        self.detector, self.size = detector, size
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.detector.candidates(self.detector.stem(images), (self.size, self.size))
+
+
+def _detector(network: Detector, configuration: Configuration, to: Path) -> Path:
+    if configuration.network == "faster_rcnn":
+        raise Error(
+            f"{configuration.experiment}: Faster R-CNN thins its proposals inside, which torch's exporter has no form for; export a one-stage one"
+        )
+    example = torch.rand(2, configuration.inputs, configuration.size, configuration.size)
+    shape = ({0: Dim("batch", min=1)},)
+    with warnings.catch_warnings():
+        # ultralytics keeps the last grid that it made.
+        warnings.filterwarnings("ignore", "The tensor attributes .* were assigned during export")
+        program = torch.onnx.export(
+            Raw(network, configuration.size).eval(), (example,), input_names=["images"], output_names=["boxes", "scores"],
+            dynamic_shapes=shape, dynamo=True, verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    program.model.metadata_props["darkroom"] = configuration.model_dump_json()
+    program.model.metadata_props["suppress"] = json.dumps({"floor": network.floor, "iou": network.iou, "most": network.most})
     with atomic(to) as temporary:
         program.save(temporary)
     return to

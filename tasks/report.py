@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 import models
-from tasks import config, figures, overview, pictures
+from tasks import config, figures, overview, pictures, report_faces, report_sweeps
 from tasks.config import Profile
 from tasks.data import SPLITS
 from tasks.errors import Error
@@ -40,6 +40,11 @@ SHOWN: dict[str, tuple[str, float, int, str]] = {
     "ssim": ("SSIM", 1, 4, ""),
     "l1": ("L1", 1, 4, ""),
     "map50": ("mAP at IoU 0.5", 100, 2, "%"),
+    "map50_11point": ("mAP of VOC 2007, 11 points", 100, 2, "%"),
+    "map": ("mAP of COCO, IoU 0.5 to 0.95", 100, 2, "%"),
+    "map50_coco": ("mAP at IoU 0.5, 101 points", 100, 2, "%"),
+    "map75": ("mAP at IoU 0.75, 101 points", 100, 2, "%"),
+    "f1": ("F1", 100, 2, "%"),
     "precision": ("Precision", 100, 2, "%"),
     "recall": ("Recall", 100, 2, "%"),
     "loss": ("Loss", 1, 4, ""),
@@ -48,6 +53,12 @@ SHOWN: dict[str, tuple[str, float, int, str]] = {
 TRUST = ("ece_calibrated", "coverage", "accuracy_certain")
 FIGURES = {
     "strip.png": "Test pictures chosen by their place in the order of PSNR, and their absolute difference from the target.",
+    "detections.png": "Test pictures by their place in the order of F1 at the threshold: objects white (difficult ones dotted), right detections "
+    "green, wrong ones red.",
+    "precision_recall.png": "Precision and recall on test, a curve a class; the best, the median and the worst by name, with a dot at the "
+    "threshold that was chosen on validation.",
+    "errors.png": "Detections from the threshold on, by what became of them: right, found twice, badly placed, of another class, of nothing; to the "
+    "left the objects that nothing found.",
     "first_layer.png": "What the first layer looks for: its weights as pictures, grey is 0.",
     "confusion.png": "Confusion matrix on test: counts, coloured by the share of each actual class.",
     "confused.png": "The pairs mistaken most often, with the network's surest mistakes and the probability it gave them.",
@@ -58,7 +69,7 @@ FIGURES = {
     "curves.png": "Learning curves, a line a seed.",
 }
 # Pictures of pixels, not of lines: they go into the page with losses that nobody sees.
-PHOTOGRAPHS = {"strip.png", "confused.png", "first_layer.png"}
+PHOTOGRAPHS = {"strip.png", "confused.png", "first_layer.png", "detections.png"}
 # From so many experiments on the same data a figure says more than the table.
 SEVERAL = 3
 # More would not open well on a phone.
@@ -71,7 +82,7 @@ def report(profile: Profile) -> Path:
     Folders of results/ that no experiment names are left out; an experiment without a result is named in a warning and on the
     page. The same results give the same bytes. Raises Error where there is no result at all, and for a file that is not JSON.
     """
-    names = list(profile.params.experiments)
+    names = profile.experiments
     results = {name: result for name in names if (result := _read(profile.results(name) / "metrics.json")) is not None}
     missing = [name for name in names if name not in results]
     if not results:
@@ -79,7 +90,12 @@ def report(profile: Profile) -> Path:
     for name in missing:
         logger.warning("%s has no metrics.json and is missing from the report; run: dvc repro evaluate@%s", name, name)
     folder = profile.folder / "results"
-    write_text(folder / "table.csv", table(results.values()).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text(
+        folder / "table.csv",
+        table([*results.values(), *report_faces.results(profile).values()]).to_csv(
+            index=False, float_format="%.6g", lineterminator="\n"
+        ),
+    )
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -97,6 +113,8 @@ def report(profile: Profile) -> Path:
         devices=_distinct(result["device"] for result in results.values()),
         versions=_distinct(", ".join(f"{k} {v}" for k, v in result["versions"].items()) for result in results.values()),
         datasets=_datasets(profile, results),
+        annotated=report_faces.sections(profile),
+        sweeps=report_sweeps.sections(profile),
         benchmarks=(_read(profile.root / "results" / "bench.json") or {}).get("benchmarks", []),
     )
     if len(page.encode()) > LARGEST_PAGE:
@@ -153,7 +171,7 @@ class Comparison(BaseModel):
 
 
 def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    experiment = profile.params.experiments[name]
+    experiment = profile.experiment(name)
     numbers = [_number(metric, result) for metric in result["metrics"]]
     trust = _read(profile.results(name) / "reliability.json") or {"metrics": {}}
     numbers += [_number(m, {**trust, "val_metrics": {}}) for m in TRUST if m in trust["metrics"]]
@@ -197,6 +215,7 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
             "Device": f"{result['device']}, {result['threads']} threads",
             "Seeds": ", ".join(map(str, result["seeds"])),
             "Commit": result["git_commit"],
+            **({"Backbone's weights": result["pretrained"]} if "pretrained" in result else {}),
         },
     }
 
@@ -205,7 +224,7 @@ def _overview(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> lis
     """Figures of quality beside size and cost for each prepared data set that several networks were trained on."""
     groups: dict[str, list[str]] = {}
     for name in results:
-        groups.setdefault(profile.params.experiments[name].data, []).append(name)
+        groups.setdefault(profile.experiment(name).data, []).append(name)
     drawn = []
     for data, names in groups.items():
         metric = next((m for m in HEADLINES if m in results[names[0]]["metrics"]), None)

@@ -1,6 +1,7 @@
 """A network as MLflow serves it: the model's folder names this module, and nothing is pickled.
 
-Takes uint8 images (N, H, W, C), colour in RGB order. Returns probabilities, float32 (N, classes), or images, uint8 (N, H, W, C').
+Takes uint8 images (N, H, W, C), colour in RGB order. Returns probabilities, float32 (N, classes), images, uint8 (N, H, W, C'), or
+detections, float32 (N, K, 6) (`models.boxes`).
 The class names stand in the model's metadata.
 """
 
@@ -24,6 +25,8 @@ class ServedModel:
         outputs = training.predict(self.network, model_input, self.device, precision="fp32")
         if self.configuration.task == "classify":
             return np.asarray(softmax(outputs, axis=1), np.float32)
+        if self.configuration.task == "detect":
+            return outputs
         return training.to_bytes(outputs)
 
 

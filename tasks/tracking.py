@@ -90,6 +90,7 @@ class Run:
         self._client: MlflowClient | None = None
         self._finished_before = False
         self._failed = False
+        self._model: str | None = None  # the id of what `log_model` kept
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write all of `metrics` in one batch."""
@@ -101,6 +102,16 @@ class Run:
             values = [Metric(name, float(value), now, step or 0) for name, value in metrics.items()]
             for start in range(0, len(values), METRICS_A_BATCH):
                 client.log_batch(self._id, metrics=values[start : start + METRICS_A_BATCH])
+
+        self._attempt(write)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+
+        def write(client: "MlflowClient") -> None:
+            from mlflow.entities import RunTag
+
+            client.log_batch(self._id, tags=[RunTag(key, value) for key, value in _flat(tags).items()])
 
         self._attempt(write)
 
@@ -155,8 +166,25 @@ class Run:
                 client.log_model_artifacts(model.model_id, str(saved))
             client.finalize_logged_model(model.model_id, "READY")
             client.log_outputs(self._id, [LoggedModelOutput(model.model_id, step=0)])
+            self._model = model.model_id
 
         self._attempt(write)
+
+    def register(self, name: str, alias: str) -> None:
+        """Make the network that was logged last a version of the registered model `name`, to which `alias` points from now on."""
+
+        def write(client: "MlflowClient") -> None:
+            if not client.search_registered_models(f"name = '{name}'"):
+                client.create_registered_model(name)
+            made = client.create_model_version(name, f"models:/{self._model}", self._id, model_id=self._model)
+            client.set_registered_model_alias(name, alias, made.version)
+
+        if self._model:
+            self._attempt(write)
+
+    def end(self, status: str) -> None:
+        """End a run that `start` opened: FINISHED, FAILED or KILLED."""
+        self._close(status)
 
     @property
     def _id(self) -> str:
@@ -228,8 +256,7 @@ def run(
     Nested `parameters` and `tags` become `a.b.c`. `run_id` goes on with a run if the store has it, otherwise a new one is made.
     Where MLflow fails, at the start or later, one warning is logged, and the block goes on without it.
     """
-    tracked = Run(profile)
-    tracked._open(experiment, name, parameters, tags, run_id)
+    tracked = start(profile, experiment, name, parameters, tags, run_id)
     try:
         yield tracked
     except KeyboardInterrupt:
@@ -239,6 +266,20 @@ def run(
         tracked._close("FAILED")
         raise
     tracked._close("FINISHED")
+
+
+def start(
+    profile: Profile,
+    experiment: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, Any],
+    run_id: str | None = None,
+) -> Run:
+    """What `run` opens, for one of several at a time: `Run.end` ends it."""
+    tracked = Run(profile)
+    tracked._open(experiment, name, parameters, tags, run_id)
+    return tracked
 
 
 def _experiment(client: "MlflowClient", root: Path, name: str) -> str:

@@ -2,13 +2,14 @@
 
 import csv
 import hashlib
+import importlib
 import io
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 import models
-from tasks import augment, config, data, progress, provenance, tracking, training, weights
+from tasks import augment, config, data, pretrained, progress, provenance, tracking, training, weights
 from tasks.config import Experiment, Profile
 from tasks.errors import Error
 from tasks.files import atomic_folder, sha256, write_json, write_text
@@ -43,6 +44,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     if experiment.train.split == "train+val":
         examples["train"] = examples["train"] + examples["val"]
     fingerprint = _fingerprint(experiment, info)
+    fit = fitter(experiment)
     followed = progress.Followed(examples["val"].images, state / "progress") if info.task == "translate" else None
     histories: dict[int, list[dict[str, float]]] = {}
     scores: dict[int, dict[str, float]] = {}
@@ -51,7 +53,9 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     for seed in experiment.seeds:
         torch.manual_seed(seed)
         configuration = describe(profile, name, info, seed)
-        network = configuration.build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = configuration.build()
+        origin = pretrained.load(network, experiment.train.pretrained)
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
         settings = {
@@ -60,7 +64,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             **experiment.model_dump(include={"data", "network", "architecture", "train"}),
         }
         tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin,
-                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters)}  # fmt: skip
+                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters), "pretrained": origin}  # fmt: skip
         with tracking.run(profile, name, f"{name}-seed-{seed}", settings, tags, run_id) as tracked:
             if tracked.id:
                 write_text(run_file, tracked.id)
@@ -74,7 +78,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
                     tracked.log_metrics(values, int(row["epoch"]))
                     bar.epoch(row)
 
-                result = training.fit(
+                result = fit(
                     network,
                     examples["train"],
                     examples["val"],
@@ -87,7 +91,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
                     on_epoch=on_epoch,
                 )
             saved = state / f"seed-{seed}.safetensors"
-            weights.save(saved, network, configuration)
+            weights.save(saved, network, configuration.model_copy(update={"threshold": result.val().get("threshold")}))
             tracked.log_model(saved, np.asarray(data.Data(folder, "val").images[:2]))
         histories[seed], scores[seed], runs[str(seed)] = result.history, result.val(), tracked.id
         seconds += result.seconds
@@ -110,6 +114,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "threads": torch.get_num_threads(),
             "seeds": list(experiment.seeds),
             "trained_on": experiment.train.split,
+            **({"pretrained": experiment.train.pretrained.source} if experiment.train.pretrained else {}),
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
             "data_hash": info.hash,
@@ -122,9 +127,11 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     return out
 
 
-def describe(profile: Profile, name: str, info: data.Info, seed: int) -> weights.Configuration:
-    """What the experiment's network is built from."""
-    experiment = profile.experiment(name)
+def describe(
+    profile: Profile, name: str, info: data.Info, seed: int, experiment: Experiment | None = None
+) -> weights.Configuration:
+    """What the experiment's network is built from. `experiment`: one that stands in no params.yaml."""
+    experiment = experiment or profile.experiment(name)
     standardised = info.task == "classify" and not models.takes_raw_pixels(experiment.network)
     return weights.Configuration(
         experiment=name,
@@ -143,15 +150,19 @@ def describe(profile: Profile, name: str, info: data.Info, seed: int) -> weights
     )
 
 
+def fitter(experiment: Experiment) -> Callable[..., training.Run]:
+    """What trains the network: our loop, or a trainer of its own with the same contract."""
+    trainer = models.trainer(experiment.network)
+    fit: Callable[..., training.Run] = importlib.import_module(f"tasks.{trainer}").fit if trainer else training.fit
+    return fit
+
+
 def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
     """The network's parameters, counted without making any. Raises Error where they are over `max_parameters`."""
-    shape = models.Shape(info.channels, info.outputs, info.size)
-    with torch.device("meta"):
-        try:
-            network: nn.Module = models.build(experiment.network, shape, experiment.architecture)
-        except ValueError as error:
-            raise Error(f"experiments.{name}.{error}") from None
-    parameters = models.count_parameters(network)
+    try:
+        parameters = count(experiment.network, experiment.architecture, info)
+    except ValueError as error:
+        raise Error(f"experiments.{name}.{error}") from None
     budget = experiment.train.max_parameters
     if budget is not None and parameters > budget:
         raise Error(
@@ -160,13 +171,27 @@ def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
     return parameters
 
 
+def count(network: str, architecture: Mapping[str, Any], info: data.Info) -> int:
+    """A network's parameters, counted without making any. Raises ValueError for one that cannot be built."""
+    with torch.device("meta"):
+        built: nn.Module = models.build(network, models.Shape(info.channels, info.outputs, info.size), architecture)
+    return models.count_parameters(built)
+
+
+def code(network: str, task: str) -> list[str]:
+    """SHA-256 of the files that a training's numbers depend on."""
+    files = [Path(models.__path__[0]) / f"{network}.py", Path(training.__file__), Path(augment.__file__)]
+    if task == "detect":
+        files += [Path(__file__).with_name(f"{name}.py") for name in ("detect", models.trainer(network)) if name]
+    return [sha256(path) for path in files]
+
+
 def _fingerprint(experiment: Experiment, info: data.Info) -> str:
     """What a checkpoint belongs to: parameters, data, and the code that the stage depends on."""
-    code = [Path(models.__path__[0]) / f"{experiment.network}.py", Path(training.__file__), Path(augment.__file__)]
     parts = {
         "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train"}),
         "data": info.hash,
-        "code": [sha256(path) for path in code],
+        "code": code(experiment.network, info.task),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -217,7 +242,7 @@ class Bar:
         self.bar.advance(self.task)
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        main = next(k for k in ("val_accuracy", "val_psnr", "val_loss") if k in row)
+        main = next(k for k in ("val_accuracy", "val_psnr", "val_map50", "val_loss") if k in row)
         score = f"{main} {row[main]:.4f}"
         self.bar.update(self.task, score=score, completed=row["epoch"] * self.steps)
         if not self.console.is_terminal:

@@ -31,13 +31,17 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True)
 class Examples:
-    """Images and what they should become, on the device: uint8 (N, H, W, C) and int64 (N,) or uint8 (N, H, W, C')."""
+    """Images and what they should become, on the device: uint8 (N, H, W, C) and int64 (N,), uint8 (N, H, W, C') or boxes (N, M, 6)."""
 
     images: Tensor
     targets: Tensor
 
     @classmethod
     def of(cls, data: Data, task: str, device: torch.device) -> "Examples":
+        if task == "detect":
+            from tasks import detect
+
+            return cls(torch.from_numpy(data.images).to(device), detect.boxes(data).to(device))
         targets = data.labels if task == "classify" else data.targets
         return cls(torch.from_numpy(data.images).to(device), torch.from_numpy(targets).to(device))
 
@@ -45,7 +49,11 @@ class Examples:
         return len(self.images)
 
     def __add__(self, other: "Examples") -> "Examples":
-        return Examples(torch.cat([self.images, other.images]), torch.cat([self.targets, other.targets]))
+        targets = [self.targets, other.targets]
+        if self.targets.ndim == 3:  # boxes: of the split with the most an image
+            most = max(t.shape[1] for t in targets)
+            targets = [F.pad(t, (0, 0, 0, most - t.shape[1]), value=-1.0) for t in targets]
+        return Examples(torch.cat([self.images, other.images]), torch.cat(targets))
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -113,7 +121,17 @@ class Translate:
         return {"loss": loss, **metrics.translate(to_bytes(outputs), raw.cpu().numpy())}
 
 
-OBJECTIVES: dict[str, Callable[[Train, Info, nn.Module], Objective]] = {"classify": Classify, "translate": Translate}
+def _detect(recipe: Train, info: Info, network: nn.Module) -> Objective:
+    from tasks.detect import Detect  # which needs this module
+
+    return Detect(recipe, info, network)
+
+
+OBJECTIVES: dict[str, Callable[[Train, Info, nn.Module], Objective]] = {
+    "classify": Classify,
+    "translate": Translate,
+    "detect": _detect,
+}
 
 
 def make_optimizer(network: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
@@ -307,6 +325,8 @@ def fit(
         start = time.perf_counter()
         # Order and augmentation depend on seed and epoch alone, so that an epoch is the same after a resumption.
         rng = np.random.default_rng([seed, run.epoch])
+        if hasattr(objective, "begin"):
+            objective.begin(train, seed, run.epoch)
         network.train()
         sums: dict[str, Tensor] = {}
         count = 0
@@ -322,9 +342,11 @@ def fit(
         if not all(math.isfinite(value) for value in means.values()):
             raise Error(f"the training loss is not finite in epoch {run.epoch + 1}: {means}; try a lower learning rate or clip")
         lr = step.lr
-        scores = objective.metrics(
-            torch.from_numpy(predict(evaluated, val.images, precision=recipe.precision)).to(device), val.targets
-        )
+        if hasattr(objective, "measure"):
+            scores = objective.measure(evaluated, val)
+        else:
+            outputs = predict(evaluated, val.images, precision=recipe.precision)
+            scores = objective.metrics(torch.from_numpy(outputs).to(device), val.targets)
         step.epoch(scores)
         run.epoch += 1
         run.seconds += time.perf_counter() - start
@@ -341,6 +363,8 @@ def fit(
 
 def draw(data: Examples, rows: Tensor, recipe: Train, objective: Objective, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """An augmented batch: float inputs (B, C, H, W) and the targets that the objective takes."""
+    if hasattr(objective, "draw"):
+        return objective.draw(data, rows, rng)
     height, width = data.images.shape[1:3]
     geometry = augment.Geometry(recipe.augment, rows, (height, width), rng)
     inputs = augment.colours(recipe.augment, to_float(geometry(data.images)), rng)

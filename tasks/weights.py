@@ -32,6 +32,7 @@ class Configuration(BaseModel):
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] | None = None  # of the training images, where the network standardises them
     std: tuple[float, ...] | None = None
+    threshold: float | None = None  # detect: the score of the best F1 on validation
     seed: int
     git_commit: str
     data_hash: str

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from apps import images
+from tasks import annotations, annotator, contact_sheet, photographs
+from tasks.annotations import EMOTIONS, Parts
 from tasks.config import Profile, Target
 from tests.apps.conftest import CHROMIUM, serving, untrained_profile
+from tests.tasks import people
 
 pytestmark = [
     pytest.mark.browser,
@@ -40,7 +44,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     elsewhere: list[str] = []
-    local = ("http://127.0.0.1:", "data:", "blob:")
+    local = ("http://127.0.0.1:", "data:", "blob:", "file:")
     page.on("request", lambda request: None if request.url.startswith(local) else elsewhere.append(request.url))
     yield page
     assert "Traceback" not in page.content()
@@ -154,3 +158,56 @@ def test_without_weights_the_page_says_what_to_run(page: Page, trained: Profile,
         page.goto(url)
         expect(page.locator("#upload")).to_be_visible()
         expect(page.locator("#missing")).not_to_be_visible()
+
+
+def test_faces_are_shown_with_their_emotions_and_downloaded(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("tab", name="Faces and emotions").click()
+    expect(page.locator("#faces-message")).to_contain_text("Upload a photograph or pick an example")
+    out = io.BytesIO()
+    Image.fromarray(people.portrait()).save(out, "PNG")
+    page.set_input_files("#faces-upload input[type=file]", {"name": "me.png", "mimeType": "image/png", "buffer": out.getvalue()})
+    expect(page.locator("#faces-message")).to_contain_text("me.png, 200 x 200 pixels. 1 face")
+    shown = page.locator("#faces-picture img")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("async image => { await image.decode(); return image.naturalWidth }") == 200
+    expect(page.locator("#faces-table")).to_contain_text("neutral")
+    with page.expect_download() as download:
+        page.click("#faces-csv")
+    rows = pd.read_csv(download.value.path())
+    assert len(rows) == 1
+    assert rows[list(EMOTIONS)].sum(axis=1).item() == pytest.approx(1, abs=1e-3)
+    with page.expect_download() as download:
+        page.click("#faces-png")
+    assert download.value.suggested_filename == "me-faces.png"
+    with Image.open(download.value.path()) as picture:
+        assert (picture.format, picture.size) == ("PNG", (200, 200))
+    page.set_input_files("#faces-upload input[type=file]", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"none"})
+    expect(page.locator("#faces-message [role=alert]")).to_contain_text("notes.jpg cannot be used: it is no picture")
+    expect(page.locator("#faces-csv")).to_be_disabled()
+
+
+def test_the_contact_sheet_sorts_and_filters(page: Page, tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "parts")
+    thumbnail = annotator.thumbnail(people.portrait())
+    rows = []
+    for i, (emotion, flags) in enumerate([("happy", "small"), ("uncertain", "small uncertain"), ("sad", ""), ("happy", "")]):
+        chosen = {name: 0.9 if name == emotion else 0.01 for name in EMOTIONS}
+        box = {"x1": 0.0, "y1": 0.0, "x2": 10.0 + i, "y2": 10.0 + i, "face_confidence": 0.9, "sharpness": 10.0 * i}
+        rows.append({"sha256": f"{i}" * 64, "width": 50, "height": 50, "face": 0, "emotion": emotion, "emotion_confidence": 0.9 - 0.1 * i,
+                     "flags": flags, "reason": "", "picture": "", "thumbnail": thumbnail, **box, **chosen})  # fmt: skip
+    parts.write(rows)
+    index = pd.DataFrame([(f"/<b>{i}.png", 1, 1, f"{i}" * 64, "") for i in range(4)], columns=photographs.COLUMNS)
+    sheet = contact_sheet.write(annotations.final(index, parts.read()), parts, tmp_path, "Faces <i>")
+    page.goto(sheet.as_uri())
+    cards = page.locator(".card:not([hidden]) b")
+    assert cards.all_inner_texts() == ["happy 90 %", "uncertain 80 %", "sad 70 %", "happy 60 %"]
+    page.select_option("[name=sort]", "side")
+    page.check("[name=falling]")
+    assert cards.all_inner_texts() == ["happy 60 %", "sad 70 %", "uncertain 80 %", "happy 90 %"]
+    page.uncheck("input[value=sad]")
+    page.select_option("select[name=small]", "with")
+    assert cards.all_inner_texts() == ["uncertain 80 %", "happy 90 %"]
+    expect(page.locator("#count")).to_have_text("2 shown")
+    assert page.locator(".card img").first.evaluate("async image => { await image.decode(); return image.naturalWidth }") == 72
+    assert page.locator("h1").inner_text() == "Faces <i>"

@@ -56,7 +56,7 @@ def served(make_project: Callable[..., Path], tmp_path: Path) -> Iterator[Served
     prefect, mlflow = free_ports(2)
     environment = {k: v for k, v in os.environ.items() if k not in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")}
     environment["PREFECT_HOME"] = str(tmp_path / "prefect")
-    options = {"--prefect-port": prefect, "--mlflow-port": mlflow, "--profile": project, "--every": 30}
+    options = {"--prefect-port": prefect, "--mlflow-port": mlflow, "--profile": project, "--every": 30, "--sweep-every": 30}
     command = [sys.executable, "-m", "flows.serve", *(str(part) for option in options.items() for part in option)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
@@ -82,15 +82,20 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     assert httpx.get(served.prefect.removesuffix("/api")).status_code == 200
 
     def completed() -> list[dict[str, Any]]:
-        query = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+        query = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}, "flows": {"name": {"any_": ["rebuild"]}}}
         return httpx.post(f"{served.prefect}/flow_runs/filter", json=query).json()
 
-    run = until(completed, served)[0]
-    assert run["auto_scheduled"]
+    def both() -> list[dict[str, Any]]:
+        runs = completed()
+        return runs if {run["name"].split("-")[0] for run in runs} >= {"rebuild", "sweep"} else []
+
+    runs = until(both, served)
+    assert all(run["auto_scheduled"] for run in runs)
+    assert {run["parameters"].get("time_budget") for run in runs if run["name"].startswith("sweep")} == {7200}
     assert (served.project / "results" / "table.csv").read_text() == "x,y\n1,3\n"
     deployments = httpx.post(f"{served.prefect}/deployments/filter", json={}).json()
-    assert {d["name"] for d in deployments} == {"rebuild", "train", "evaluate", "apply"}
-    assert [d["name"] for d in deployments if d["schedules"]] == ["rebuild"]
+    assert {d["name"] for d in deployments} == {"rebuild", "sweep", "train", "evaluate", "apply", "annotate", "inbox"}
+    assert {d["name"] for d in deployments if d["schedules"]} == {"rebuild", "sweep", "inbox"}
 
     family = psutil.Process(served.process.pid).children(recursive=True)
     assert len(family) >= 3

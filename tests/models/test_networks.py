@@ -21,23 +21,33 @@ def images() -> torch.Tensor:
     return torch.rand(4, SHAPE.inputs, SHAPE.size, SHAPE.size, generator=torch.Generator().manual_seed(1))
 
 
+def boxes() -> torch.Tensor:
+    """Of every class, of several sizes, and an image without any."""
+    rows = [[[4.0, 4, 4 + side, 4 + side, label, 0] for label, side in enumerate((8, 12, 16, 20, 26))]] * 3
+    return torch.tensor([*rows, [[0, 0, 0, 0, -1, 0]] * 5])
+
+
 @pytest.mark.parametrize("name", models.names())
 def test_the_output_has_its_shape(name: str) -> None:
-    outputs = network(name)(images())
-    assert outputs.shape in ((4, 5), (4, 5, 32, 32), (4, 1, 32, 32))
+    outputs = network(name).train(not models.detects(name))(images())
+    assert outputs.shape in ((4, 5), (4, 5, 32, 32), (4, 1, 32, 32), (4, 100, 6))
     assert outputs.isfinite().all()
 
 
 @pytest.mark.parametrize("name", [n for n in models.names() if models.count_parameters(network(n))])
 def test_gradients_reach_every_parameter(name: str) -> None:
     net = network(name)
-    if hasattr(net, "training_step"):
+    if models.detects(name):
+        net.training_step(net.stem(images()), boxes(), {"network": torch.Tensor.backward})
+    elif hasattr(net, "training_step"):
         # It has losses of its own: each update takes the gradients of its part.
         targets = torch.rand_like(net(images()))
         net.training_step(images(), targets, {part: lambda loss: loss.backward(retain_graph=True) for part in net.parts()})
     else:
         net(images()).square().mean().backward()
-    still = [key for key, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all() or p.grad.abs().sum() == 0]
+    # Frozen ones learn nothing.
+    learning = [(key, p) for key, p in net.named_parameters() if p.requires_grad]
+    still = [key for key, p in learning if p.grad is None or not p.grad.isfinite().all() or p.grad.abs().sum() == 0]
     assert still == []
 
 
@@ -87,7 +97,7 @@ def test_it_is_built_without_memory_for_its_budget(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_its_file_says_what_it_is(name: str) -> None:
-    text = (models._module(name).__doc__ or "").strip()
+    text = (models.module(name).__doc__ or "").strip()
     assert len(text.splitlines()[0]) > 20
 
 

@@ -9,10 +9,12 @@ import onnxruntime
 import pytest
 import torch
 
-from tasks import weights
-from tasks.config import Profile
+from models.boxes import suppress
+from tasks import data, pretrained, train, training, weights
+from tasks.config import Pretrained, Profile
 from tasks.errors import Error
 from tasks.export import export
+from tests.tasks.detection_data import detection_profile
 
 # The exporter's own use of what torch and Python are about to drop.
 pytestmark = [
@@ -75,3 +77,43 @@ def test_wrong_arguments_are_refused(make_profile: MakeProfile, tmp_path: Path) 
     with pytest.raises(Error, match="pairs is not trained"):
         export(profile, "pairs", tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("network", ["yolo_v1", pytest.param("yolov8", marks=pytest.mark.slow)])
+def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: str) -> None:
+    """Boxes and scores from ONNX, thinned with what the metadata say, are our detections on an image."""
+    recipe = {} if network == "yolov8" else {"pretrained": {"source": "package"}}
+    profile = detection_profile(tmp_path / "profile", network, **recipe)
+    configuration = train.describe(profile, "squares", data.info(profile.processed("squares")), 0)
+    torch.manual_seed(0)
+    built = configuration.build()
+    for module in built.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    if network != "yolov8":
+        pretrained.load(built, Pretrained(source="package"))
+    file = profile.results("squares") / "weights" / "seed-0.safetensors"
+    weights.save(file, built, configuration)
+    path = export(profile, "squares", tmp_path / "network.onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    image = data.Data(profile.processed("squares"), "test").images[3:4]
+    images = training.to_float(torch.from_numpy(image))
+    corners, scores = (torch.from_numpy(out) for out in session.run(None, {"images": images.contiguous().numpy()}))
+    rules = json.loads(session.get_modelmeta().custom_metadata_map["suppress"])
+    ours, _ = weights.load(file)
+    assert rules == {"floor": ours.floor, "iou": ours.iou, "most": ours.most}
+    rules["floor"] = 1e-6
+    ours.floor = 1e-6
+    with torch.inference_mode():
+        expected = ours(images)
+    assert (expected[..., 4] > 0).sum() >= 3
+    torch.testing.assert_close(suppress(corners, scores, **rules), expected, atol=1e-2, rtol=1e-3)
+
+
+def test_two_stages_are_refused(tmp_path: Path) -> None:
+    profile = detection_profile(tmp_path / "profile", "faster_rcnn", pretrained={"source": "package"})
+    configuration = train.describe(profile, "squares", data.info(profile.processed("squares")), 0)
+    weights.save(profile.results("squares") / "weights" / "seed-0.safetensors", configuration.build(), configuration)
+    with pytest.raises(Error, match="thins its proposals inside"):
+        export(profile, "squares", tmp_path / "network.onnx")

@@ -1,0 +1,95 @@
+"""YOLOv8 of ultralytics (2023), an anchor-free one-stage detector: the peer that our own detectors are held against.
+
+The network is ultralytics' own, built from its description without a download, in its sizes n (3.0 million parameters) to m. It is
+trained from scratch by ultralytics' own trainer (`tasks.yolo`), with its losses, augmentation and moving average. At 224 px,
+from 2,250 images and within an hour on two cores, little can be expected of it.
+"""
+
+import logging
+import os
+import tempfile
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor
+from torch.nn import functional as F
+
+from models import Shape
+from models.boxes import Detector, clip
+
+DETECTS = True
+# Who trains it, in place of our loop: a module of tasks/.
+TRAINER = "yolo"
+STRIDE = 32
+GREY = 114 / 255  # what ultralytics pads with
+
+
+@cache
+def ultralytics() -> Any:
+    """The package, silent, and with its settings where nothing else is: it reads and writes them as it is imported."""
+    folder = tempfile.TemporaryDirectory(prefix="darkroom-ultralytics-")
+    os.environ |= {"YOLO_CONFIG_DIR": folder.name, "YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false", "YOLO_AUTOINSTALL": "false"}
+    # It makes tensors as it is imported, which may be while a network is only counted.
+    with torch.device("cpu"):
+        import ultralytics as package
+        import ultralytics.nn.tasks
+        from ultralytics.utils import LOGGER, SETTINGS
+
+    LOGGER.setLevel(logging.ERROR)
+    SETTINGS.update(
+        {"sync": False} | dict.fromkeys(("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb"), False)
+    )
+    package._settings_folder = folder  # as long as the package
+    return package
+
+
+class YOLOv8(Detector):
+    """ultralytics' network under our conventions."""
+
+    def __init__(self, shape: Shape, scale: str, floor: float, iou: float, most: int) -> None:
+        super().__init__()
+        ultralytics()
+        from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+        from ultralytics.utils import DEFAULT_CFG
+
+        description = {**yaml_model_load(f"yolov8{scale}.yaml"), "nc": shape.outputs}
+        device = torch.get_default_device()
+        # Its strides are found by a forward pass, which needs numbers even where only shapes are asked for.
+        with torch.device("cpu"):
+            self.model = DetectionModel(description, ch=shape.inputs, verbose=False).to(device)
+        setattr(self.model, "args", DEFAULT_CFG)  # noqa: B010 (the weights of its losses; torch types it as a module)
+        self.floor, self.iou, self.most = floor, iou, most
+
+    def losses(self, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Box, class and distribution focal losses as ultralytics weighs them; an image, where its own are a batch's."""
+        height, width = images.shape[-2:]
+        row, place = (targets[..., 4] >= 0).nonzero(as_tuple=True)
+        x1, y1, x2, y2, label, _ = targets[row, place].unbind(-1)
+        centres = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
+        batch = {"img": images, "batch_idx": row.float(), "cls": label[:, None], "bboxes": torch.stack(centres, -1)}
+        weighted, _ = self.model.loss(batch, self.model(images))
+        return dict(zip(("box", "class", "focal"), (weighted / len(images)).unbind()))
+
+    def candidates(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        height, width = features.shape[-2:]
+        images = F.pad(features, (0, -width % STRIDE, 0, -height % STRIDE), value=GREY)
+        # Its boxes are decoded from features: in bf16 a corner would be off by a pixel.
+        with torch.autocast(images.device.type, enabled=False):
+            predictions = self.model(images.float())[0].transpose(1, 2)  # (N, A, 4 + classes)
+        centre, half = predictions[..., :2], predictions[..., 2:4] / 2
+        return clip(torch.cat([centre - half, centre + half], -1), *size), predictions[..., 4:]
+
+
+def build(
+    shape: Shape,
+    *,
+    scale: Literal["n", "s", "m"] = "n",
+    floor: Annotated[float, Field(gt=0, lt=1)] = 0.001,
+    iou: Annotated[float, Field(gt=0, le=1)] = 0.7,
+    most: PositiveInt = 100,
+) -> YOLOv8:
+    """`scale`: depth and width. `floor`: detections of smaller scores are left out; `iou`: overlaps beyond which the lesser of two
+    is; `most`: detections an image."""
+    return YOLOv8(shape, scale, floor, iou, most)

@@ -1,0 +1,141 @@
+"""The stage `annotate`: the photographs of a data set, and how well their faces were found: `python -m tasks.annotated NAME`.
+
+NAME is a key of `annotate` in params.yaml. Writes data/annotated/NAME (tables, pictures, contact sheet) and results/annotate-NAME
+(metrics.json, plots/). Where the data set has boxes of faces, what was found is measured against them.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from PIL import Image
+
+import models
+from tasks import annotate as annotating
+from tasks import config, face_weights, found_faces, preprocess, provenance, readers
+from tasks.config import PrepareDetect, Profile
+from tasks.errors import Error
+from tasks.face_settings import Annotate
+from tasks.faces import read
+from tasks.files import atomic, atomic_folder, write_json
+from tasks.records import Raw
+
+SHOWN = 6  # annotated photographs on the report's page
+SIDE = 900  # pixels of their long side
+
+
+def annotated(profile: Profile, name: str) -> dict[str, Any]:
+    """Annotate the photographs of the block `name`, and return its metrics.
+
+    Interrupted, it goes on. Raises Error for an unknown name, a data set that is not downloaded, and as `annotate` does.
+    """
+    if name not in profile.params.annotate:
+        raise Error(f"annotate: unknown photographs {name!r}; allowed: {', '.join(profile.params.annotate) or 'none'}")
+    settings = profile.params.annotate[name]
+    state = profile.state("annotate") / name
+    raw, chosen = _chosen(profile, settings)
+    _write(raw, chosen, state / "photographs")
+    summary = annotating.annotate(profile, state / "photographs", state / "out", settings, name=name, relative=True)
+    origin = json.loads((profile.raw(settings.source) / "origin.json").read_bytes())
+    table = pd.read_parquet(state / "out" / "faces.parquet")
+    files = face_weights.find(profile, settings)
+    result: dict[str, Any] = {
+        "experiment": f"annotate-{name}",
+        "system": "annotate",
+        "task": "annotate",
+        "dataset": settings.source,
+        "n_train": 0,
+        "n_val": 0,
+        "n_test": summary["photographs"],
+        "data_origin": origin["origin"],
+        "metrics": {},
+        "val_metrics": {},
+        "published": [],
+        "counts": {k: v for k, v in summary.items() if isinstance(v, int) and k not in ("done", "unchanged", "workers")},
+        "reasons": summary["reasons"],
+        "weights": summary["weights"],
+        "thresholds": summary["thresholds"],
+        "photographs_per_second": summary["photographs_per_second"],
+        "parameters": models.count_parameters(read(files.faces)),
+        "epochs": 0,
+        "train_seconds": 0.0,
+        "seconds": summary["seconds"],
+        "peak_memory_mb": round(provenance.peak_memory_mb(torch.device("cpu")), 1),
+        "device": provenance.describe(torch.device("cpu")),
+        "threads": torch.get_num_threads(),
+        "seeds": [],
+        "git_commit": provenance.git_commit(profile.root),
+        "versions": provenance.versions(),
+    }
+    results = profile.results(f"annotate-{name}")
+    with atomic_folder(results / "plots") as plots:
+        if any(raw.items[file].boxes is not None for file in chosen):
+            truth = {file: raw.items[file] for file in chosen}
+            result["metrics"] = found_faces.measure(files, settings, truth, state / "photographs", state / "out", plots)
+        _pictures(table, state / "out", plots)
+    with atomic_folder(profile.folder / "data" / "annotated" / name) as to:
+        for file in ("faces.parquet", "faces.csv", "contact-sheet.html"):
+            shutil.copy(state / "out" / file, to)
+        if (state / "out" / "pictures").exists():
+            shutil.copytree(state / "out" / "pictures", to / "pictures")
+    # By which the report's stage knows of it.
+    with atomic_folder(profile.evaluated(f"annotate-{name}")) as evaluated:
+        write_json(evaluated / "metrics.json", result)
+    write_json(results / "metrics.json", result)
+    shutil.rmtree(state)
+    return result
+
+
+def _chosen(profile: Profile, settings: Annotate) -> tuple[Raw, list[str]]:
+    """The data set, and the names of those of its photographs that are asked for."""
+    blocks = [block for block in profile.params.preprocess.values() if block.dataset == settings.source]
+    block = next(iter(blocks), PrepareDetect(dataset=settings.source, task="detect", size=640))
+    raw = readers.read(profile.raw(settings.source), block)
+    if settings.split is None:
+        return raw, list(raw.items)
+    if not blocks:
+        raise Error(f"annotate: split: {settings.split} needs a block of `preprocess` for {settings.source}, which draws it")
+    splits = preprocess.assign(raw, block)
+    return raw, [name for name in raw.items if splits[name] == settings.split]
+
+
+def _write(raw: Raw, chosen: list[str], folder: Path) -> None:
+    """The photographs as files; what stands there from an earlier run is not written again."""
+    wanted = set(chosen)
+    for name, image in raw.images():
+        path = folder / name
+        if name not in wanted or path.exists():
+            continue
+        with atomic(path) as temporary:
+            if isinstance(image, bytes):
+                temporary.write_bytes(image)
+            else:
+                Image.fromarray(np.asarray(image)).save(temporary)
+
+
+def _pictures(table: pd.DataFrame, out: Path, plots: Path) -> None:
+    """A few annotated photographs for the page: those with the most faces, by rule and not by eye."""
+    faces = table[table["picture"] != ""].groupby("picture").size().sort_values(ascending=False, kind="stable")
+    for number, name in enumerate(faces.index[:SHOWN]):
+        with Image.open(out / str(name)) as picture:
+            picture.thumbnail((SIDE, SIDE))
+            picture.convert("RGB").save(plots / f"photograph-{number}.webp", quality=82)
+
+
+def main(name: Annotated[str, typer.Argument(help="a key of `annotate` in params.yaml")]) -> None:
+    """Annotate the photographs of a data set, and measure what was found where their faces are known."""
+    result = annotated(config.load(experiments=False), name)
+    numbers = ", ".join(f"{key} {value:.4f}" for key, value in result["metrics"].items() if isinstance(value, float))
+    print(f"annotated {name}: {result['counts']['faces']} faces in {result['n_test']} photographs; {numbers}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    from tasks.cli import run
+
+    run(main)

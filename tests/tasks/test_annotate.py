@@ -1,0 +1,284 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from filelock import FileLock
+from PIL import Image
+
+from tasks import annotations
+from tasks.annotate import STATE, annotate
+from tasks.annotator import Annotator
+from tasks.config import Profile
+from tasks.errors import Error
+from tasks.face_settings import Weights
+from tasks.face_weights import find
+from tasks.photographs import decode
+from tests.conftest import ROOT
+from tests.tasks import people
+from tests.tasks.people import QUICK
+
+MakeProfile = Callable[..., Profile]
+SCRIPT = """
+import sys
+from pathlib import Path
+from tasks import config
+from tasks.annotate import annotate
+from tests.tasks.people import QUICK
+if __name__ == "__main__":
+    annotate(config.load(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), QUICK, workers=int(sys.argv[4]), part=1)
+"""
+
+
+def start(profile: Profile, source: Path, to: Path, workers: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", SCRIPT, str(profile.folder), str(source), str(to), str(workers)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True)
+
+
+def parts(to: Path) -> int:
+    return len(list(to.glob(f"{STATE}/parts/*/[!.]*.parquet")))
+
+
+def kill_after(process: "subprocess.Popen[str]", to: Path, count: int, patience: float = 240) -> bool:
+    """SIGKILL as soon as `count` parts are there; whether it came in time."""
+    end = time.monotonic() + patience
+    while process.poll() is None and time.monotonic() < end:
+        if parts(to) >= count:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
+        time.sleep(0.01)
+    assert process.poll() == 0
+    return False
+
+
+def table(to: Path) -> pd.DataFrame:
+    return pd.read_parquet(to / "faces.parquet")
+
+
+def test_a_folder_is_annotated(make_profile: MakeProfile, tmp_path: Path) -> None:
+    source = people.write(tmp_path / "in", 4)
+    (source / "deeper").mkdir()
+    (source / "deeper" / "copy.png").write_bytes((source / "000.png").read_bytes())
+    people.save(source / "turned.jpg", np.rot90(people.portrait(), 1), exif=_orientation(6), quality=95)
+    summary = annotate(make_profile(), source, to := tmp_path / "out", QUICK)
+    rows = table(to)
+    assert list(rows.columns) == annotations.COLUMNS
+    assert rows["image_path"].is_monotonic_increasing
+    assert summary["photographs"] == rows["image_path"].nunique() == 6
+    assert (summary["distinct"], summary["done"], summary["unreadable"]) == (5, 5, 0)
+    by_name = {Path(path).name: own for path, own in rows.groupby("image_path")}
+    wall = by_name["wall.png"].iloc[0]
+    assert (wall["reason"], wall["width"], wall["height"]) == ("no face", 120, 90)
+    assert pd.isna(wall["face"])
+    for name in ("000.png", "turned.jpg"):
+        face = by_name[name].iloc[0]
+        # The astronaut's face, in pixels of the photograph as it is seen.
+        assert 55 < (face["x1"] + face["x2"]) / 2 < 145
+        assert 50 < (face["y1"] + face["y2"]) / 2 < 150
+        probabilities = face[list(annotations.EMOTIONS)].to_numpy(float)
+        assert probabilities.sum() == pytest.approx(1, abs=1e-3)
+        assert face["emotion_confidence"] == pytest.approx(probabilities.max())
+        uncertain = "uncertain" in face["flags"].split()
+        assert face["emotion"] == ("uncertain" if uncertain else annotations.EMOTIONS[probabilities.argmax()])
+    same = ["face", "x1", "y1", "emotion", "sharpness", "sha256", "picture"]
+    assert by_name["copy.png"][same].to_numpy().tolist() == by_name["000.png"][same].to_numpy().tolist()
+    csv = pd.read_csv(to / "faces.csv")
+    assert len(csv) == len(rows)
+    assert json.loads((to / "summary.json").read_text())["faces"] == rows["face"].notna().sum()
+    with Image.open(to / by_name["000.png"].iloc[0]["picture"]) as picture:
+        assert (picture.format, picture.size) == ("PNG", (200, 200))
+        assert not np.array_equal(np.asarray(picture), people.portrait())
+    assert wall["picture"] == ""
+
+
+def _orientation(value: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
+
+
+def test_what_is_finished_is_not_done_again_and_what_is_new_is(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile, source, to = make_profile(), people.write(tmp_path / "in", 3), tmp_path / "out"
+    annotate(profile, source, to, QUICK)
+    before = table(to)
+    people.save(source / "new.png", people.portrait()[20:])
+    summary = annotate(profile, source, to, QUICK)
+    assert (summary["done"], summary["unchanged"]) == (1, 3)
+    pd.testing.assert_frame_equal(table(to)[lambda t: ~t["image_path"].str.endswith("new.png")].reset_index(drop=True), before)
+    picture = to / table(to).loc[lambda t: t["picture"] != "", "picture"].iloc[0]
+    picture.unlink()
+    assert annotate(profile, source, to, QUICK)["done"] == 1
+    assert picture.exists()
+    # Other numbers are another result.
+    changed = QUICK.model_copy(update={"emotions": QUICK.emotions.model_copy(update={"uncertain": 1.0})})
+    assert annotate(profile, source, to, changed)["done"] == 4
+    assert set(table(to).loc[lambda t: t["face"].notna(), "emotion"]) == {"uncertain"}
+
+
+def test_a_killed_run_goes_on_to_the_same_table(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile, source = make_profile(), people.write(tmp_path / "in", 9)
+    people.save(source / "twice.png", people.portrait())
+    (source / "broken.jpg").write_bytes(b"none")
+    annotate(profile, source, tmp_path / "undisturbed", QUICK)
+    to = tmp_path / "out"
+    assert kill_after(start(profile, source, to, 0), to, 3)
+    assert not (to / "faces.parquet").exists()
+    done = parts(to)
+    summary = annotate(profile, source, to, QUICK)
+    assert 0 < summary["done"] <= 11 - done
+    pd.testing.assert_frame_equal(table(to), table(tmp_path / "undisturbed"))
+    assert (to / "faces.csv").read_bytes() == (tmp_path / "undisturbed" / "faces.csv").read_bytes()
+    assert not list(to.rglob("*-tmp-*"))
+
+
+@pytest.mark.slow
+def test_ray_killed_again_and_again_gives_the_same_table_and_leaves_nothing(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile, source = make_profile(), people.write(tmp_path / "in", 40)
+    annotate(profile, source, tmp_path / "undisturbed", QUICK, workers=0)
+    to = tmp_path / "out"
+    family: list[psutil.Process] = []
+    for count in (1, 3):
+        process = start(profile, source, to, 2)
+        end = time.monotonic() + 240
+        while parts(to) < count and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        if process.poll() is None:
+            family += psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+        process.wait()
+    annotate(profile, source, to, QUICK, workers=2)
+    pd.testing.assert_frame_equal(table(to), table(tmp_path / "undisturbed"))
+    _, alive = psutil.wait_procs(family, 30)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_the_answers_of_ray_and_of_this_process_are_the_same(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile, source = make_profile(), people.write(tmp_path / "in", 6)
+    (source / "broken.jpg").write_bytes(b"none")
+    annotate(profile, source, tmp_path / "here", QUICK, workers=0)
+    summary = annotate(profile, source, tmp_path / "ray", QUICK, workers=1)
+    assert summary["done"] == 7
+    pd.testing.assert_frame_equal(table(tmp_path / "ray"), table(tmp_path / "here"))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_a_photograph_does_not_depend_on_its_neighbours(make_profile: MakeProfile, precision: Any) -> None:
+    settings = QUICK.model_copy(update={"precision": precision})
+    annotator = Annotator(find(make_profile(), settings), settings, threads=1)
+    rng = np.random.default_rng(0)
+    photographs = []
+    for i in range(4):
+        pixels = np.roll(people.portrait(), 9 * i, axis=1) if i % 2 else people.portrait()[: 190 - 9 * i]
+        noisy = (pixels + rng.integers(0, 30, pixels.shape)).clip(0, 255).astype(np.uint8)
+        photographs.append(decode(_png(noisy), str(i), 4096))
+    together = annotator(photographs)
+    assert sum(row.get("face") is not None for rows in together for row in rows) >= 3
+    assert [annotator([photograph])[0] for photograph in photographs] == together
+    assert annotator(photographs[::-1])[::-1] == together
+    assert annotator(photographs[1:3]) == together[1:3]
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    import io
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_bad_photographs_have_a_row_with_the_reason(make_profile: MakeProfile, tmp_path: Path) -> None:
+    source, to = people.write(tmp_path / "in", 2), tmp_path / "out"
+    whole = (source / "000.png").read_bytes()
+    (source / "text.jpg").write_bytes(b"Dear diary")
+    (source / "half.png").write_bytes(whole[: len(whole) // 2])
+    (source / "empty.png").write_bytes(b"")
+    Image.new("1", (10_000, 10_000)).save(source / "bomb.png")
+    Image.new("F", (20, 20)).save(source / "float.tif")
+    (source / "lost.jpg").symlink_to(source / "nowhere.jpg")
+    for mode in ("L", "LA", "P", "RGBA", "I;16", "1", "CMYK"):
+        face = Image.fromarray(people.portrait())
+        suffix = "tif" if mode == "CMYK" else "png"
+        (Image.fromarray(np.asarray(face.convert("L"), np.uint16) << 8) if mode == "I;16" else face.convert(mode)).save(
+            source / f"mode-{mode.replace(';', '-')}.{suffix}"
+        )
+    people.save(source / "huge.png", np.full((40, 5000, 3), 90, np.uint8))
+    summary = annotate(make_profile(), source, to, QUICK)
+    reasons = {Path(path).name: reason for path, reason in zip(table(to)["image_path"], table(to)["reason"])}
+    for name, reason in (
+        ("text.jpg", "UnidentifiedImageError"), ("half.png", "OSError"), ("empty.png", "UnidentifiedImageError"),
+        ("bomb.png", "decompression bomb"), ("float.tif", "no known range"), ("lost.jpg", "FileNotFoundError"),
+    ):  # fmt: skip
+        assert reason in reasons[name]
+    # Whether a face is found in black and white alone is for the detector to say.
+    assert {reasons[name] for name in reasons if name.startswith("mode-")} <= {"", "no face"}
+    assert reasons["mode-RGBA.png"] == reasons["mode-I-16.png"] == reasons["mode-CMYK.tif"] == ""
+    assert reasons["huge.png"] == "no face"
+    assert table(to).loc[lambda t: t["image_path"].str.endswith("huge.png"), "width"].item() == 5000
+    assert summary["unreadable"] == 6
+
+
+def test_what_cannot_be_started_is_refused(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile, source, to = make_profile(), people.write(tmp_path / "in", 2), tmp_path / "out"
+    with pytest.raises(Error, match="no such folder"):
+        annotate(profile, tmp_path / "none", to, QUICK)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Error, match="no photographs in it"):
+        annotate(profile, tmp_path / "empty", to, QUICK)
+    assert not to.exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Error, match="give another folder"):
+        annotate(profile, source, tmp_path / "file" / "out", QUICK)
+    with pytest.raises(Error, match="another annotator"), FileLock(_lock(to)):
+        annotate(profile, source, to, QUICK)
+    for key, weights, message in (
+        ("faces", Weights(source="path", path=str(tmp_path / "none.pt")), "no such file"),
+        ("faces", Weights(source="path", path=str(tmp_path / "file"), sha256="0" * 64), "has the SHA-256"),
+        ("emotions", Weights(source="path", path=str(ROOT / "models/weights/face.safetensors")), "not those of emotions"),
+        ("faces", Weights(source="path", path=str(ROOT / "models/weights/emotion.safetensors")), "not of a face detector"),
+    ):
+        block = getattr(QUICK, key).model_copy(update={"weights": weights})
+        with pytest.raises(Error, match=message):
+            annotate(profile, source, to, QUICK.model_copy(update={key: block}))
+    assert not (to / "faces.parquet").exists()
+
+
+def _lock(to: Path) -> Path:
+    (to / STATE).mkdir(parents=True)
+    return to / STATE / "lock"
+
+
+def test_a_list_and_a_glob_name_photographs(make_profile: MakeProfile, tmp_path: Path) -> None:
+    source = people.write(tmp_path / "in", 4)
+    (tmp_path / "list.txt").write_text("in/001.png\n\nin/000.png\nin/gone.png\n")
+    annotate(make_profile(), tmp_path / "list.txt", to := tmp_path / "out", QUICK)
+    assert [Path(path).name for path in table(to)["image_path"].unique()] == ["000.png", "001.png", "gone.png"]
+    annotate(make_profile(), f"{source}/00[12].png", to, QUICK)
+    assert [Path(path).name for path in table(to)["image_path"].unique()] == ["001.png", "002.png"]
+
+
+def test_damaged_parts_are_done_again(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile, source, to = make_profile(), people.write(tmp_path / "in", 3), tmp_path / "out"
+    annotate(profile, source, to, QUICK, part=1)
+    before = table(to)
+    next(to.glob(f"{STATE}/parts/*/*.parquet")).write_bytes(b"PAR1")
+    assert annotate(profile, source, to, QUICK)["done"] == 1
+    pd.testing.assert_frame_equal(table(to), before)
+
+
+def test_a_folder_without_any_face_has_a_sheet(make_profile: MakeProfile, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    people.save(tmp_path / "in" / "wall.png", np.full((90, 120, 3), 128, np.uint8))
+    summary = annotate(make_profile(), tmp_path / "in", tmp_path / "out", QUICK)
+    assert (summary["faces"], summary["without_face"], summary["reasons"]) == (0, 1, {"no face": 1})
+    assert "0 faces in 1 photographs" in " ".join((tmp_path / "out" / "contact-sheet.html").read_text().split())
