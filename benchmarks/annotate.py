@@ -55,7 +55,7 @@ def speed(root: Path, folder: Path) -> dict[str, Any]:
     from deepface import DeepFace
     from ultralytics import YOLO
 
-    detector = YOLO("yolov8n.yaml", task="detect", verbose=False)
+    detector: Any = YOLO("yolov8n.yaml", task="detect", verbose=False)
     detector.model = read(found.faces).model
     faces = 0
 
@@ -68,7 +68,7 @@ def speed(root: Path, folder: Path) -> dict[str, Any]:
 
     def published() -> int:
         for file in files:
-            image = cv2.imread(str(file))
+            image: Any = cv2.imread(str(file))
             result = detector.predict(image, imgsz=SIZE, conf=found.threshold, iou=found.nms, verbose=False)[0]
             for x1, y1, x2, y2 in result.boxes.xyxy.int().tolist():
                 crop = image[max(0, y1) : y2, max(0, x1) : x2]

@@ -2,7 +2,9 @@
 
 import base64
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -22,6 +24,7 @@ def write(table: pd.DataFrame, parts: Parts, folder: Path, title: str) -> Path:
     faces = table[table["face"].notna()]
     shown = faces if len(faces) <= LARGEST else faces.iloc[:: -(-len(faces) // LARGEST)]
     pictures = parts.read(thumbnails=shown["sha256"].unique().tolist()).set_index(["sha256", "face"])["thumbnail"]
+    rows: Iterable[Any] = shown.itertuples(index=False)
     cards = [
         {
             "picture": _uri(pictures[row.sha256, row.face]),
@@ -36,7 +39,7 @@ def write(table: pd.DataFrame, parts: Parts, folder: Path, title: str) -> Path:
             "side": min(row.x2 - row.x1, row.y2 - row.y1),
             "flags": row.flags.split(),
         }
-        for row in shown.itertuples(index=False)
+        for row in rows
     ]
     without = table.loc[table["face"].isna(), ["image_path", "reason"]]
     environment = Environment(

@@ -5,7 +5,7 @@ a row does not depend on how many actors there are.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +110,11 @@ def spread(
         for name in ("ray.data", "ray.data._internal"):
             logging.getLogger(name).setLevel(logging.ERROR)
         # Half of an actor's share is its own, the rest is for opening photographs.
-        share: Mapping[str, float] = {"num_gpus": 1, "num_cpus": 0.5} if device.startswith("cuda") else {"num_cpus": 0.5}
+        share: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0.5} if device.startswith("cuda") else {"num_cpus": 0.5}
         table = pa.table({"path": [path for path, _ in items], "sha256": [sha256 for _, sha256 in items]})
-        data = ray.data.from_arrow([table.slice(start, OPENED) for start in range(0, len(items), OPENED)])
-        open_: Callable[..., pa.Table] = opened
+        data: Any = ray.data.from_arrow([table.slice(start, OPENED) for start in range(0, len(items), OPENED)])
         data = data.map_batches(
-            open_, batch_size=AT_ONCE, batch_format="pyarrow", fn_kwargs={"largest": settings.largest}, num_cpus=0.5
+            opened, batch_size=AT_ONCE, batch_format="pyarrow", fn_kwargs={"largest": settings.largest}, num_cpus=0.5
         ).map_batches(
             Worker,
             batch_size=BATCH,

@@ -81,7 +81,8 @@ def _evaluated(profile: Profile, name: str) -> Path:
 def _summary(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     """A row a way of worsening: accuracy, the shares that are flagged, and the accuracy of what is not uncertain."""
     rows = []
-    for (sigma, side), part in table.groupby(["sigma", "side"], sort=False):
+    groups: Any = table.groupby(["sigma", "side"], sort=False)
+    for (sigma, side), part in groups:
         certain = part["confidence"] >= calibration.threshold
         rows.append(
             {

@@ -225,7 +225,9 @@ class Conductor:
             self.waiting.append(self.study.trials[number])
             return
         with self.guard():
-            self._end(tune_id, "failed" if error else "complete", f"its process died {self.deaths[number]} times" if error else "")
+            self._end(
+                tune_id, "failed" if error else "complete", f"its process died {self.deaths[number]} times" if error else ""
+            )
 
     def _end(self, tune_id: str, state: Any, error: str = "") -> None:
         study = self.study
