@@ -82,7 +82,7 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     assert httpx.get(served.prefect.removesuffix("/api")).status_code == 200
 
     def completed() -> list[dict[str, Any]]:
-        query = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}, "flows": {"name": {"any_": ["rebuild"]}}}
+        query = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}, "flows": {"name": {"any_": ["rebuild", "sweep"]}}}
         return httpx.post(f"{served.prefect}/flow_runs/filter", json=query).json()
 
     def both() -> list[dict[str, Any]]:
