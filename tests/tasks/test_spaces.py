@@ -123,5 +123,6 @@ def test_the_tuned_classifier_can_be_swept() -> None:
         .split("```")[1]
         .removeprefix("yaml\n")
     )
-    sweep = config.Sweep.model_validate({**block(), **yaml.safe_load(text), "train": block()["train"]})
+    recipe = {"batch_size": 128, "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.02}}
+    sweep = config.Sweep.model_validate({**block(), **yaml.safe_load(text), "train": block()["train"] | recipe})
     assert set(sweep.base()) == set(sweep.space)
