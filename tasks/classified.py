@@ -10,8 +10,8 @@ from scipy.special import softmax
 from torch import nn
 
 from tasks import figures, metrics, training
-from tasks.config import Train
 from tasks.data import Data, Info
+from tasks.experiment import Train
 
 MAIN = "accuracy"
 

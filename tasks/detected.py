@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from torch import nn
 
 from tasks import detect, detections, figures
-from tasks.config import Train
 from tasks.data import Data, Info
+from tasks.experiment import Train
 from tasks.figures import BLUE, FAINT, INK, ORANGE, TEXT, plain
 
 MAIN = "map50"

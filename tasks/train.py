@@ -20,8 +20,9 @@ from torch import nn
 
 import models
 from tasks import augment, config, data, progress, provenance, tracking, training, weights
-from tasks.config import Experiment, Pretrained, Profile
+from tasks.config import Profile
 from tasks.errors import Error
+from tasks.experiment import Experiment, Pretrained
 from tasks.files import atomic_folder, sha256, write_json, write_text
 
 

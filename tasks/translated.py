@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from tasks import figures, metrics, training
-from tasks.config import Train
 from tasks.data import Data, Info
 from tasks.errors import Error
+from tasks.experiment import Train
 
 MAIN = "psnr"
 # The pictures that are shown stand here in the order of their PSNR: chosen by rule, not by eye.
