@@ -152,7 +152,8 @@ class FasterRCNN(Detector):
     def second_stage(self, features: Tensor, image: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (R, K + 1) and corrections (R, K, 4) of regions (R, 4) of the images (R,)."""
         rois = torch.cat([image.unsqueeze(1).to(regions.dtype), regions], 1)
-        cut = ops().roi_align(features, rois, ROI, 1 / STRIDE, sampling_ratio=2, aligned=True)
+        # One sample a bin: a bin is larger than a cell of the features only in regions over 112 pixels.
+        cut = ops().roi_align(features, rois, ROI, 1 / STRIDE, sampling_ratio=1, aligned=True)
         hidden = self.judge(cut)
         return self.labels(hidden).float(), self.boxes(hidden).float().unflatten(1, (self.classes, 4))
 
