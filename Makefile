@@ -29,7 +29,7 @@ rebuild: $(READY)  ## download, prepare, train, evaluate and report whatever is 
 	@echo "report: $(FOLDER)/results/report.html"
 
 test: $(READY)  ## the tests (under ten minutes); PYTEST="-m slow" runs the long ones
-	python -m pytest $(PYTEST)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: $(READY)  ## ruff and mypy
 	ruff check .

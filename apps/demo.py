@@ -20,8 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from apps import images
 from tasks import config
 from tasks.cli import QUIET
-from tasks.config import Profile, Target
+from tasks.config import Profile
 from tasks.errors import Error
+from tasks.preparation import Target
 
 # Gradio reads its settings, and where uploads go, when it is imported.
 for _name, _value in {**QUIET, "HF_HUB_OFFLINE": "1"}.items():

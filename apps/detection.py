@@ -12,8 +12,9 @@ import pandas as pd
 
 from apps import images
 from tasks import data, drawing
-from tasks.config import PrepareDetect, Profile
+from tasks.config import Profile
 from tasks.errors import Error
+from tasks.preparation import PrepareDetect
 
 EXAMPLES = 5
 LOWEST = 0.05  # of the slider

@@ -14,9 +14,10 @@ from torch import nn
 
 import models
 from tasks import apply as applying
-from tasks import config, embedded, filters, images, metrics, provenance, weights
-from tasks.config import Profile, Target
+from tasks import embedded, filters, images, metrics, provenance, weights
+from tasks.config import Profile
 from tasks.errors import Error
+from tasks.preparation import PrepareTranslate, Target
 from tasks.sources import DATASETS
 from tasks.tiles import filter_image
 
@@ -81,7 +82,7 @@ def choices(profile: Profile) -> dict[str, Choice]:
     found = {}
     for name, experiment in profile.params.experiments.items():
         prepare = profile.params.preprocess[experiment.data]
-        if not isinstance(prepare, config.PrepareTranslate):
+        if not isinstance(prepare, PrepareTranslate):
             continue
         files = sorted((profile.results(name) / "weights").glob("seed-*.safetensors"), key=_seed)
         for file in files:
@@ -106,7 +107,7 @@ def _embedded(profile: Profile, file: Path, name: str) -> Choice:
     """What embedded weights learned is known where the profile has their experiment."""
     experiment = profile.params.experiments.get(name)
     prepare = profile.params.preprocess[experiment.data] if experiment else None
-    target = prepare.target if isinstance(prepare, config.PrepareTranslate) else Target()
+    target = prepare.target if isinstance(prepare, PrepareTranslate) else Target()
     data = experiment.data if experiment else "data of another profile"
     return Choice(file, "embedded in the code", data, target, profile.params.device)
 

@@ -35,6 +35,11 @@ def names() -> tuple[str, ...]:
     return tuple(m.name for m in pkgutil.iter_modules(__path__) if hasattr(module(m.name), "build"))
 
 
+def _exists(name: str) -> bool:
+    """Whether there is such a network, of which only its own file is imported."""
+    return any(m.name == name for m in pkgutil.iter_modules(__path__)) and hasattr(module(name), "build")
+
+
 def module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
@@ -52,7 +57,7 @@ def _arguments(name: str) -> type[BaseModel]:
 
 def check(name: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
     """The architecture with its defaults filled in. Raises ValueError for an unknown network, argument or value."""
-    if name not in names():
+    if not _exists(name):
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ValueError(f"unknown network {name!r}; {hint}allowed: {', '.join(names())}")

@@ -5,16 +5,25 @@ the input, score, class; rows of score 0 are none. For training it has `losses`,
 difficult; rows of class -1 are none.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
 
 CANDIDATES = 1000  # boxes an image that non-maximum suppression is given
 
 
-class Detector(nn.Module):
+def ops() -> ModuleType:
+    """torchvision.ops, imported when it is needed: that takes four seconds, and every stage reads every network's file to check
+    params.yaml."""
+    from torchvision import ops
+
+    return ops
+
+
+class Detector(nn.Module, ABC):
     """A network whose losses are summed for one optimiser.
 
     What `stem` gives does not change while the network learns, so that a training may keep it. `floor`, `iou`, `most`: which of
@@ -29,13 +38,13 @@ class Detector(nn.Module):
         """What the layers that do not learn make of images; the images themselves where all learn."""
         return images
 
+    @abstractmethod
     def losses(self, features: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The parts of the loss of what `stem` gives, each weighted and averaged over the batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def candidates(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Boxes (N, A, 4) or (N, A, classes, 4) within images of this height and width, and scores (N, A, classes)."""
-        raise NotImplementedError
 
     def detect(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """Detections (N, K, 6) of what `stem` gives for images of this height and width."""
@@ -70,7 +79,7 @@ def suppress(boxes: Tensor, scores: Tensor, floor: float, iou: float, most: int)
         place, label = where // values.shape[1], where % values.shape[1]
         best = best[: len(where)]
         corner = corners[place, label] if corners.ndim == 3 else corners[place]
-        kept = batched_nms(corner, best, label, iou)[:most]
+        kept = ops().batched_nms(corner, best, label, iou)[:most]
         out[image, : len(kept)] = torch.cat([corner[kept], best[kept, None], label[kept, None].float()], 1)
     return out
 

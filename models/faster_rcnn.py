@@ -12,10 +12,9 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import batched_nms, box_iou, roi_align
 
 from models import Shape
-from models.boxes import Detector, clip
+from models.boxes import Detector, clip, ops
 from models.mobilenet import CHANNELS, Backbone, Frozen
 
 DETECTS = True
@@ -58,7 +57,7 @@ def decode(corrections: Tensor, references: Tensor) -> Tensor:
 
 def overlaps(boxes: Tensor, targets: Tensor) -> Tensor:
     """IoU (N, B, M) of boxes (N, B, 4) with targets (N, M, 6); -1 with those that are none."""
-    iou = box_iou(boxes, targets[..., :4])
+    iou = ops().box_iou(boxes, targets[..., :4])
     return iou.masked_fill(targets[:, None, :, 4] < 0, -1.0)
 
 
@@ -141,7 +140,7 @@ class FasterRCNN(Detector):
         # Slivers at the border are no regions.
         large = ((boxes[..., 2:] - boxes[..., :2]) >= 2).all(-1)
         image, flat, scores = image[large], boxes[large], best[large]
-        kept = batched_nms(flat, scores, image, RPN_IOU)
+        kept = ops().batched_nms(flat, scores, image, RPN_IOU)
         kept = kept[image[kept].argsort(stable=True)]
         rows = image[kept]
         place = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
@@ -153,7 +152,8 @@ class FasterRCNN(Detector):
     def second_stage(self, features: Tensor, image: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (R, K + 1) and corrections (R, K, 4) of regions (R, 4) of the images (R,)."""
         rois = torch.cat([image.unsqueeze(1).to(regions.dtype), regions], 1)
-        cut = roi_align(features, rois, ROI, 1 / STRIDE, sampling_ratio=2, aligned=True)
+        # One sample a bin: a bin is larger than a cell of the features only in regions over 112 pixels.
+        cut = ops().roi_align(features, rois, ROI, 1 / STRIDE, sampling_ratio=1, aligned=True)
         hidden = self.judge(cut)
         return self.labels(hidden).float(), self.boxes(hidden).float().unflatten(1, (self.classes, 4))
 

@@ -9,7 +9,6 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import mobilenet_v2
 
 from models.layers import Standardize
 
@@ -28,6 +27,8 @@ class Backbone(nn.Module):
     """`stem`: images (N, 3, H, W) in [0, 1] to what the frozen blocks give; then features of strides 16 and 32."""
 
     def __init__(self, frozen: int) -> None:
+        from torchvision.models import mobilenet_v2  # as late as `boxes.ops`
+
         super().__init__()
         self.standardize = Standardize(MEAN, STD)
         self.features = mobilenet_v2(weights=None).features

@@ -14,10 +14,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import box_iou
 
 from models import Shape
-from models.boxes import Detector, clip
+from models.boxes import Detector, clip, ops
 from models.mobilenet import CHANNELS, Backbone, Frozen
 
 DETECTS = True
@@ -99,7 +98,7 @@ def yolo_losses(said: Tensor, classes: Tensor, targets: Tensor, stride: int) -> 
     row, column, truth = row[image, place], column[image, place], corners[image, place]
 
     with torch.no_grad():
-        overlap = box_iou(decode(said, stride)[image, row, column], truth.unsqueeze(1)).squeeze(-1)  # (P, B)
+        overlap = ops().box_iou(decode(said, stride)[image, row, column], truth.unsqueeze(1)).squeeze(-1)  # (P, B)
         best, responsible = overlap.max(1)
     answers = said[image, row, column, responsible]  # (P, 5)
     within = centre[image, place] - torch.stack([column, row], -1)

@@ -19,11 +19,12 @@ from PIL import Image
 import models
 from tasks import annotate as annotating
 from tasks import config, face_weights, found_faces, preprocess, provenance, readers
-from tasks.config import PrepareDetect, Profile
+from tasks.config import Profile
 from tasks.errors import Error
 from tasks.face_settings import Annotate
 from tasks.faces import read
 from tasks.files import atomic, atomic_folder, write_json
+from tasks.preparation import PrepareDetect
 from tasks.records import Raw
 
 SHOWN = 6  # annotated photographs on the report's page

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.config import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
 from tasks.errors import Error
+from tasks.preparation import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
 from tasks.records import Problem
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.config import Augment
+from tasks.experiment import Augment
 
 
 class Geometry:

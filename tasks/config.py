@@ -10,208 +10,18 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tasks.block import Block, Name, Share
 from tasks.errors import Error
+from tasks.experiment import LOSSES, Experiment, Published, Train
 from tasks.face_settings import Annotate
+from tasks.preparation import Download, Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
 from tasks.sources import DATASETS
 from tasks.spaces import Asha, Domain, Objective, Ray, Resources, found, replaced
-
-Share = Annotated[float, Field(ge=0, le=1)]
-# Names become folders: portable ones only.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Download(Frozen):
-    """What to take of a data set; `None` takes everything. Only COCO-mini, whose images are single files, can be bounded."""
-
-    train_images: int | None = Field(None, ge=1, description="COCO-mini: at most so many images of its train2017 sample")
-    val_images: int | None = Field(None, ge=1, description="COCO-mini: at most so many images of val2017")
-
-
-class Preparation(Frozen):
-    """What every prepared data set has: where it comes from, and how its splits are drawn."""
-
-    dataset: Name
-    seed: int = 0
-    max_bad_share: Share = Field(0.01, description="fail when more than this share of the files does not decode")
-
-
-class PrepareClassify(Preparation):
-    """Images with one label each; `validation` images are held out of the publisher's training split, the same share of each class."""
-
-    task: Literal["classify"]
-    validation: int | None = Field(None, ge=1, description="needed unless the data set is published with a validation split")
-    test: int | None = Field(None, ge=1, description="images held out as test, for sets that are published without a test split")
-    size: int | None = Field(None, ge=8, le=1024, description="pixels; needed where the images have no fixed size")
-
-
-class Target(Frozen):
-    """The filter that an image-to-image network learns: grey, blur, then Sobel's magnitude or a random 3x3 filter's response."""
-
-    filter: Literal["sobel", "random"] = "sobel"
-    scale: Literal["fixed", "per-image"] = "fixed"
-    seed: int = Field(0, description="of the random filter")
-
-
-class PrepareTranslate(Preparation):
-    """Pairs of a colour image and its filtered target, `size` pixels a side."""
-
-    task: Literal["translate"]
-    size: int = Field(ge=16, le=1024)
-    crop: Literal["none", "center", "random"] = Field(
-        "none", description="none: squash to a square; center, random: cut a square first"
-    )
-    crops_per_image: int = Field(1, ge=1, description="with crop: random, how many squares are cut from each image")
-    target: Target = Target()
-    validation: Share = Field(0.1, description="share of the training images held out")
-    test: Share | None = Field(None, description="share held out as test, for sets that are published without a test split")
-
-
-class PrepareDetect(Preparation):
-    """Images with boxes, scaled to fit a square of `size` pixels and padded to it with grey at the right and the bottom."""
-
-    task: Literal["detect"]
-    size: int = Field(ge=32, le=2048)
-    validation: Share = Field(0.1, description="share of the training images held out")
-    test: Share | None = Field(None, description="share held out as test, for sets that are published without a test split")
-
-
-Prepare = Annotated[PrepareClassify | PrepareTranslate | PrepareDetect, Field(discriminator="task")]
-
-
-class Optimizer(Frozen):
-    """A `torch.optim` optimiser by name."""
-
-    name: Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"] = "nesterov"
-    lr: float = Field(gt=0, description="the highest learning rate of the schedule")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of the gradient; Adam's first beta")
-    weight_decay: float = Field(0.0, ge=0, description="on weights of two dimensions or more; biases and norms have none")
-
-
-class Schedule(Frozen):
-    """A `torch.optim.lr_scheduler` by name, stepped a batch at a time (`plateau` and `step`: an epoch at a time)."""
-
-    name: Literal["constant", "one-cycle", "cosine", "step", "plateau"] = "one-cycle"
-    warmup: Share = Field(0.25, description="one-cycle: share of the steps in which the rate rises")
-    gamma: float = Field(0.1, gt=0, lt=1, description="step, plateau: factor of each fall")
-    every: int = Field(10, ge=1, description="step: epochs between falls; plateau: epochs without improvement")
-
-
-class Augment(Frozen):
-    """Augmentations of a batch, drawn for each image on its own (and for its target alike)."""
-
-    flip: bool = Field(False, description="mirror left to right, every second image")
-    crop: int = Field(0, ge=0, description="shift by up to so many pixels, with reflected borders")
-    dihedral: bool = Field(False, description="one of the square's eight turns and mirrorings")
-    cutout: int = Field(0, ge=0, description="side in pixels of a square that is set to the mean")
-    jitter: float = Field(0.0, ge=0, le=1, description="strength of brightness, contrast and saturation changes")
-    mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution, 0 for none")
-    scale: Share = Field(0.0, description="detect: zoom in or out by up to this share, and as much less of a change in shape")
-    shift: Share = Field(0.0, description="detect: move by up to this share of the side")
-    views: int = Field(
-        0, ge=0, description="detect: draw so many versions of the data and take them in turn; 0: a new one each epoch"
-    )
-
-
-class Pretrained(Frozen):
-    """Where the backbone's ImageNet weights come from: checked by hash, and named in the result."""
-
-    source: Literal["package", "url", "mirror", "path", "none"] = Field(
-        description="none: random weights, which have to be asked for"
-    )
-    path: str | None = Field(None, description="path: torchvision's file of mobilenet_v2")
-
-    @model_validator(mode="after")
-    def _a_path_is_given_where_it_is_needed(self) -> "Pretrained":
-        if (self.source == "path") != (self.path is not None):
-            raise ValueError("path: needed with source: path, and with no other")
-        return self
-
-
-LOSSES = {"classify": ("cross-entropy", "hinge"), "translate": ("l1", "mse"), "detect": ("detection",)}
-
-
-class EarlyStopping(Frozen):
-    metrics: tuple[str, ...] = Field(("loss",), min_length=1, description="validation metrics of which one has to become better")
-    patience: int = Field(ge=1, description="epochs without a better value after which training stops")
-
-
-class Train(Frozen):
-    """The recipe of a training.
-
-    Defaults are never changed, since DVC cannot see that: an experiment that does not name a key depends on its default.
-    """
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    loss: Literal["cross-entropy", "hinge", "l1", "mse", "detection"] = Field(
-        description="classify: cross-entropy or hinge; translate: l1 or mse; detect: detection, the network's own losses"
-    )
-    optimizer: Optimizer
-    schedule: Schedule = Schedule()
-    augment: Augment = Augment()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
-    ema: float | None = Field(
-        None, gt=0, lt=1, description="decay of an exponential moving average of the weights, used for evaluation"
-    )
-    precision: Literal["bf16", "fp32"] = "bf16"
-    compile: bool = False
-    keep: Literal["last", "best"] = Field("last", description="the epoch whose weights are kept; best: by `select`")
-    select: str = Field("loss", description="validation metric that `best` goes by")
-    early_stopping: EarlyStopping | None = None
-    max_parameters: int | None = Field(None, ge=1, description="a network over this budget is refused before training")
-    split: Literal["train", "train+val"] = Field(
-        "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
-    )
-
-    pretrained: Pretrained | None = Field(None, description="needed for networks on a pretrained backbone")
-    trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
-
-    @model_validator(mode="after")
-    def _nothing_is_chosen_on_what_was_trained_on(self) -> "Train":
-        if self.split == "train+val" and (self.keep == "best" or self.early_stopping or self.schedule.name == "plateau"):
-            raise ValueError("split: train+val leaves nothing to choose by; keep: best, early_stopping and plateau need train")
-        return self
-
-
-class Published(Frozen):
-    """A number to compare with. `dataset`: what it was measured on, where that is not the experiment's own."""
-
-    metric: str
-    value: float
-    source: str
-    note: str = ""
-    dataset: str | None = None
-
-
-class Experiment(Frozen):
-    """One row of the table."""
-
-    system: Name = Field(description="the system of the published list that it rebuilds")
-    data: Name = Field(description="a key of `preprocess`")
-    network: Name = Field(description="a file of models/, without .py")
-    architecture: dict[str, Any] = Field(description="the arguments of the network's `build`")
-    train: Train
-    seeds: tuple[int, ...] = Field(min_length=1, description="one training each; the result is their mean")
-    published: tuple[Published, ...] = Field(description="the numbers to compare with; [] for none")
-
-    @model_validator(mode="after")
-    def _network_is_known(self) -> "Experiment":
-        # torch takes seconds to import, which downloads and preparations do not need.
-        import models
-
-        models.check(self.network, self.architecture)
-        return self
-
 
 # What a key of a sweep's space may not name: ASHA counts in epochs, and what was trained on chooses nothing.
 FIXED = {
@@ -220,7 +30,7 @@ FIXED = {
 }
 
 
-class Sweep(Frozen):
+class Sweep(Block):
     """A search for the best of many experiments: one of them with a space around it. See `tasks.spaces`."""
 
     system: Name = Field(description="the system of the published list that it rebuilds")
@@ -280,7 +90,7 @@ def _check_network(network: str, architecture: Mapping[str, Any]) -> None:
     models.check(network, architecture)
 
 
-class Winner(Frozen):
+class Winner(Block):
     """The best of a sweep as an experiment of its own: `tasks.train` fits it from scratch."""
 
     system: Name = Field(description="the system of the published list that it rebuilds")
@@ -296,14 +106,14 @@ class Winner(Frozen):
         return Experiment.model_validate({**values, "system": self.system, "seeds": self.seeds, "published": self.published})
 
 
-class Calibrate(Frozen):
+class Calibrate(Block):
     """What is chosen on validation for an experiment on faces: when its answer is uncertain, and which faces are flagged."""
 
     coverage: Share = Field(0.8, description="share of the validation faces that get an answer")
     loss: Share = Field(0.05, description="accuracy that faces lose by blur, or by smallness, from which on they are flagged")
 
 
-class Params(Frozen):
+class Params(Block):
     """All of a profile's `params.yaml`."""
 
     root: Literal[".", ".."] = Field(description="where the code stands, seen from this file's folder")
@@ -316,8 +126,8 @@ class Params(Frozen):
         {}, description="experiments whose learning curves the report draws together"
     )
     annotate: dict[Name, Annotate] = Field({}, description="photographs whose faces are annotated")
-    sweeps: dict[Name, Sweep] = {}
-    winners: dict[Name, Winner] = {}
+    sweeps: dict[Name, Sweep] = Field({}, description="searches for the best of many experiments")
+    winners: dict[Name, Winner] = Field({}, description="the best of a sweep each, as an experiment")
     ray: Ray = Ray()
 
     @model_validator(mode="after")

@@ -8,9 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks import files
+from tasks import files, pages
 from tasks.annotations import FLAGS, NO_FACE, UNCERTAIN, Parts
 from tasks.annotator import COLOURS
 from tasks.readers import EMOTIONS
@@ -42,14 +41,8 @@ def write(table: pd.DataFrame, parts: Parts, folder: Path, title: str) -> Path:
         for row in rows
     ]
     without = table.loc[table["face"].isna(), ["image_path", "reason"]]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("contact_sheet.html.j2").render(
+    page = pages.render(
+        "contact_sheet.html.j2",
         title=title,
         cards=cards,
         total=len(faces),

@@ -13,8 +13,8 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
 from tasks import detections, training
-from tasks.config import Augment, Train
 from tasks.data import Data, Info
+from tasks.experiment import Augment, Train
 from tasks.images import PADDING
 
 COLUMNS = [*detections.CORNERS, "label", "difficult"]

@@ -1,19 +1,23 @@
-"""What an evaluation of detections writes: tables, precision-recall curves, errors by kind, and pictures chosen by rule."""
+"""What an evaluation of a detector measures and writes: tables, precision-recall curves, errors by kind, and pictures chosen by rule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import nn
 
-from tasks import detections, figures
+from tasks import detect, detections, figures
 from tasks.data import Data, Info
+from tasks.experiment import Train
 from tasks.figures import BLUE, FAINT, INK, ORANGE, TEXT, plain
 
+MAIN = "map50"
 GREEN, RED = "#2e9e6b", "#d2453b"
 # An object's frame; a detection that found one, one that did not.
 COLOURS = {"object": "#ffffff", "correct": GREEN, "wrong": RED}
@@ -24,14 +28,18 @@ IN_A_ROW = 4
 POINTS = 101
 
 
-def measure(found: np.ndarray, test: Data, info: Info, threshold: float) -> dict[str, float]:
-    """The metrics of detections (N, K, 6) on a split; `threshold` was chosen on validation."""
-    summary = detections.summary(found, test.boxes, info.classes, threshold)
-    return summary | detections.coco(found, test.boxes, info.classes)
+def measure(
+    network: nn.Module, test: Data, info: Info, recipe: Train, device: torch.device, validated: Mapping[str, float]
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Detections (N, K, 6) of a split, and their metrics; `validated` has the threshold of scores that validation chose."""
+    found = detect.predict(network, test.images, recipe.precision)
+    summary = detections.summary(found, test.boxes, info.classes, validated["threshold"])
+    return found, summary | detections.coco(found, test.boxes, info.classes)
 
 
-def write(test: Data, info: Info, found: np.ndarray, threshold: float, plots: Path, predictions: Path) -> None:
+def write(test: Data, info: Info, found: np.ndarray, validated: Mapping[str, float], plots: Path, predictions: Path) -> None:
     """Tables and figures into `plots`, the detections themselves into `predictions`."""
+    threshold = validated["threshold"]
     objects = test.boxes
     table = detections.match(found, objects)
     kinds = detections.outcomes(table)

@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tasks import archives, config, embedded, files
 from tasks.errors import Error
+from tasks.preparation import Download
 from tasks.sources import DATASETS, Dataset, File, Images
 from tasks.transfer import Effort, Fetcher, Got, NotThere, Want, disk, is_url
 
@@ -44,14 +45,14 @@ def download(profile: config.Profile, dataset: str, effort: Effort = Effort()) -
         dataset,
         to=profile.raw(dataset),
         state=profile.state("downloads") / dataset,
-        options=profile.params.download.get(dataset, config.Download()),
+        options=profile.params.download.get(dataset, Download()),
         mirror=os.environ.get("DARKROOM_MIRROR", ""),
         effort=effort,
     )
 
 
 def fetch(
-    source: Dataset, name: str, *, to: Path, state: Path, options: config.Download, mirror: str = "", effort: Effort = Effort()
+    source: Dataset, name: str, *, to: Path, state: Path, options: Download, mirror: str = "", effort: Effort = Effort()
 ) -> Path:
     """Get a data set's files and origin.json into the folder `to`; partial files stay in `state`. Raises Error as `download`."""
     if source.packaged:
@@ -86,7 +87,7 @@ def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: 
         return target
     with Fetcher(name, effort) as fetcher:
         work = folder / ".partial" / name
-        got = _everything(fetcher, source, Supply(name, source), work, config.Download())
+        got = _everything(fetcher, source, Supply(name, source), work, Download())
         with files.atomic_folder(target) as building:
             _place(got, building)
             (building / "SHA256SUMS").write_text("".join(f"{g.sha256}  {n}\n" for n, g in sorted(got.items())), encoding="utf-8")
@@ -251,7 +252,7 @@ def _mirror(fetcher: Fetcher, root: str, name: str, source: Dataset, state: Path
 # ----------------------------------------------------------------------------------------------------- a data set's files and images
 
 
-def _everything(fetcher: Fetcher, source: Dataset, supply: Supply, work: Path, options: config.Download) -> dict[str, Got]:
+def _everything(fetcher: Fetcher, source: Dataset, supply: Supply, work: Path, options: Download) -> dict[str, Got]:
     """All files of a data set, and the images that its annotations list, into the folder `work`."""
     wants = [want for file in source.files if (want := supply.want(file))]
     _say(f"{supply.dataset}: {len(wants)} files from {getattr(supply, 'root', 'their URLs')}")

@@ -1,5 +1,6 @@
 """Evaluate an experiment on its test split: `python -m tasks.evaluate EXPERIMENT`. The only step that opens test."""
 
+import importlib
 import json
 import shutil
 import sys
@@ -12,10 +13,9 @@ import pandas as pd
 import typer
 from rich.console import Console
 from rich.progress import track
-from scipy.special import softmax
 from torch import nn
 
-from tasks import config, data, detect, detected, figures, metrics, provenance, tracking, training, weights
+from tasks import config, data, figures, provenance, tracking, weights
 from tasks.config import Profile
 from tasks.data import Data, Info
 from tasks.errors import Error
@@ -25,10 +25,8 @@ from tasks.files import atomic_folder, write_json
 KEPT = (
     "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "trained_on", "pretrained", "git_commit", "versions"
 )  # fmt: skip
-# The metric whose curve is drawn, and by which pictures are chosen.
-MAIN = {"classify": "accuracy", "translate": "psnr", "detect": "map50"}
-# The pictures that are shown stand here in the order of their PSNR: chosen by rule, not by eye.
-SHOWN = {"best": 1.0, "upper quartile": 0.75, "median": 0.5, "lower quartile": 0.25, "worst": 0.0}
+# What is measured and written is the task's: a module each, read when it is asked for, since those of boxes take seconds to import.
+KINDS = {"classify": "classified", "translate": "translated", "detect": "detected"}
 
 
 def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path | None = None) -> dict[str, Any]:
@@ -54,29 +52,15 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
             raise Error(f"{files[seed]}: trained on another version of {experiment.data}; train again: dvc repro train@{name}")
 
     test = Data(folder, "test")
-    flip = info.task == "classify" and experiment.train.augment.flip
+    task = kind(info.task)
     console = Console(stderr=True)
     results: dict[int, dict[str, float]] = {}
     first: np.ndarray | None = None
     for seed, (network, _) in track(networks.items(), f"{name}: test", console=console, disable=not console.is_terminal):
-        if info.task == "detect":
-            outputs = detect.predict(network, test.images, experiment.train.precision)
-            results[seed] = detected.measure(outputs, test, info, training_record["val_metrics"]["threshold"])
-            first = outputs if first is None else first
-            continue
-        outputs = training.predict(network, test.images, device, precision=experiment.train.precision)
-        if info.task == "classify":
-            results[seed] = metrics.classify(outputs, test.labels)
-            if flip:
-                mirrored = training.predict(network, test.images[:, :, ::-1].copy(), device, precision=experiment.train.precision)
-                results[seed]["accuracy_flip"] = metrics.classify((outputs + mirrored) / 2, test.labels)["accuracy"]
-        else:
-            if not np.isfinite(outputs).all():
-                raise Error(
-                    f"{files[seed]}: its outputs are not finite: the training diverged; lower its learning rate, or set `clip`"
-                )
-            outputs = training.to_bytes(outputs)
-            results[seed] = metrics.translate(outputs, test.targets)
+        try:
+            outputs, results[seed] = task.measure(network, test, info, experiment.train, device, training_record["val_metrics"])
+        except Error as error:
+            raise Error(f"{files[seed]}: {error}") from None
         first = outputs if first is None else first
     assert first is not None
 
@@ -97,20 +81,22 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     evaluated = profile.evaluated(name) if out == profile.results(name) else out / "evaluated"
     with atomic_folder(out / "plots") as plots, atomic_folder(evaluated) as predictions:
         history = pd.read_csv(trained / "history.csv")
-        figures.save(figures.curves(history, MAIN[info.task]), plots / "curves.png")
+        figures.save(figures.curves(history, task.MAIN), plots / "curves.png")
         if (animation := trained / "weights" / "progress.webp").exists():
             shutil.copy(animation, plots)
         if (seen := first_layer(next(iter(networks.values()))[0], info)) is not None:
             figures.save(figures.weights(seen), plots / "first_layer.png")
-        if info.task == "detect":
-            detected.write(test, info, first, training_record["val_metrics"]["threshold"], plots, predictions)
-        else:
-            (_classes if info.task == "classify" else _pictures)(test, info, first, plots, predictions)
+        task.write(test, info, first, training_record["val_metrics"], plots, predictions)
         write_json(predictions / "metrics.json", result)
         write_json(predictions / "dataset.json", info.model_dump(mode="json"))
     write_json(out / "metrics.json", result)
     _track(profile, name, training_record.get("mlflow_runs", {}), results, out / "plots")
     return result
+
+
+def kind(task: str) -> Any:
+    """The module that measures and writes a task's outputs."""
+    return importlib.import_module(f"tasks.{KINDS[task]}")
 
 
 def summary(results: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
@@ -142,33 +128,6 @@ def first_layer(network: nn.Module, info: Info) -> np.ndarray | None:
     if weight.ndim == 2:
         weight = weight.view(len(weight), info.channels, info.size, info.size)
     return weight.permute(0, 2, 3, 1).numpy()
-
-
-def _classes(test: Data, info: Info, logits: np.ndarray, plots: Path, predictions: Path) -> None:
-    probabilities = softmax(logits.astype(np.float64), axis=1)
-    predicted, labels = probabilities.argmax(1), test.labels
-    table = pd.DataFrame(probabilities.astype(np.float32), columns=[f"p_{index}" for index in range(probabilities.shape[1])])
-    table.insert(0, "label", labels)
-    table.insert(1, "predicted", predicted)
-    table.to_parquet(predictions / "predictions.parquet", index=False)
-    metrics.per_class(predicted, labels, info.classes).to_csv(
-        plots / "per_class.csv", index=False, float_format="%.4f", lineterminator="\n"
-    )
-    counts = metrics.confusion(predicted, labels, info.classes)
-    long = counts.reset_index().melt("actual", value_name="count")
-    long.to_csv(plots / "confusion.csv", index=False, lineterminator="\n")
-    figures.save(figures.confusion(counts), plots / "confusion.png")
-    figures.save(figures.confused(test.images, labels, probabilities, info.classes), plots / "confused.png")
-
-
-def _pictures(test: Data, info: Info, outputs: np.ndarray, plots: Path, predictions: Path) -> None:
-    np.save(predictions / "outputs.npy", outputs)
-    table = metrics.per_image(outputs, test.targets)
-    table.to_csv(plots / "per_image.csv", index_label="image", float_format="%.4f", lineterminator="\n")
-    order = np.argsort(table["psnr"].to_numpy(), kind="stable")
-    shown = [order[round(share * (len(order) - 1))] for share in SHOWN.values()]
-    titles = [f"{words}\n{table['psnr'][index]:.1f} dB" for words, index in zip(SHOWN, shown)]
-    figures.save(figures.strip(test.images[shown], test.targets[shown], outputs[shown], titles), plots / "strip.png")
 
 
 def _track(

@@ -2,17 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
+from tasks.block import Block, Share
+
 Size = Annotated[int, Field(ge=64, le=1024, multiple_of=32)]
 
 
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Weights(Frozen):
+class Weights(Block):
     """Where a network's weights come from. Never a question of what could be reached."""
 
     source: Literal["embedded", "path", "url"] = Field("embedded", description="embedded: those that git carries")
@@ -28,7 +25,7 @@ class Weights(Frozen):
         return self
 
 
-class FindFaces(Frozen):
+class FindFaces(Block):
     """How faces are found. Sizes are pixels of a photograph's long side as the network is shown it."""
 
     weights: Weights = Weights()
@@ -47,14 +44,14 @@ class FindFaces(Frozen):
     batch: int = Field(4, ge=1, le=64, description="photographs of the largest size that the network is shown at once")
 
 
-class ReadEmotions(Frozen):
+class ReadEmotions(Block):
     """How emotions are read. What is null is as it was chosen for the weights, on validation."""
 
     weights: Weights = Weights()
     uncertain: Share | None = Field(None, description="below this probability there is no answer")
 
 
-class FlagFaces(Frozen):
+class FlagFaces(Block):
     """The rules of the flags. What is null is as it was measured for the emotions' weights."""
 
     blurred: float | None = Field(None, ge=0, description="below this sharpness")
@@ -63,7 +60,7 @@ class FlagFaces(Frozen):
     cut: float = Field(1.0, ge=0, description="within so many pixels of the photograph's edge")
 
 
-class Annotate(Frozen):
+class Annotate(Block):
     """Photographs whose faces are annotated."""
 
     source: str = Field(description="a key of `download`: a data set of photographs")

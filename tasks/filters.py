@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from tasks.config import Target
+from tasks.preparation import Target
 
 SIGMA = 1.3
 RADIUS = int(4 * SIGMA + 0.5)

@@ -27,10 +27,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tasks import cli, config, filters, images, readers
 from tasks.arrays import Part, SplitWriter, moments
-from tasks.config import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate, Profile
+from tasks.config import Profile
 from tasks.data import SPLITS, Info, Split
 from tasks.errors import Error
 from tasks.files import atomic_folder, write_json
+from tasks.preparation import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
 from tasks.records import Image, Item, Problem, Raw
 
 CHUNK = 64

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from models.mobilenet import Backbone
-from tasks.config import Pretrained
 from tasks.errors import Error
+from tasks.experiment import Pretrained
 from tasks.files import sha256
 
 FILE = "mobilenet_v2-b0353104.pth"  # torchvision's MobileNet_V2_Weights.IMAGENET1K_V1

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from tasks import archives, regions
-from tasks.config import Prepare
 from tasks.data import Split
 from tasks.errors import Error
+from tasks.preparation import Prepare
 from tasks.records import Box, Image, Item, Problem, Raw
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}

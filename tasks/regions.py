@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from tasks.config import Prepare, PrepareClassify
 from tasks.data import SPLITS, Split
 from tasks.errors import Error
+from tasks.preparation import Prepare, PrepareClassify
 from tasks.records import Box, Item, Raw
 
 PATCH = 32

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 import models
-from tasks import config, figures, overview, pictures, report_faces, report_sweeps
+from tasks import config, figures, overview, pages, pictures, report_faces, report_sweeps
 from tasks.config import Profile
 from tasks.data import SPLITS
 from tasks.errors import Error
@@ -97,14 +96,8 @@ def report(profile: Profile) -> Path:
         ),
     )
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(
+    page = pages.render(
+        "report.html.j2",
         profile=profile.name,
         experiments=[_section(profile, name, result) for name, result in results.items()],
         missing=missing,

@@ -31,7 +31,7 @@ class Images:
     annotations: str  # a name of `Dataset.files`
     member: str | None  # where `annotations` is an archive
     urls: tuple[str, ...]  # the image's file name is appended
-    bound: Literal["train_images", "val_images"]  # the option of `config.Download` that says how many are taken
+    bound: Literal["train_images", "val_images"]  # the option of `preparation.Download` that says how many are taken
 
 
 @dataclass(frozen=True)

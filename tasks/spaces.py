@@ -12,13 +12,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tasks.block import Block
 
 KINDS = ("choice", "int", "float")
-
-
-class Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Domain(Block):

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from tasks import train, training
-from tasks.config import Sweep, Train
+from tasks.config import Sweep
 from tasks.data import Info
 from tasks.errors import Error
+from tasks.experiment import Train
 
 if TYPE_CHECKING:
     import optuna

@@ -24,8 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tasks import cluster, config, data, provenance, resources, sweep_figures, tracking, tuning, weights
 from tasks import train as train_task
-from tasks.config import Experiment, Profile, Sweep
+from tasks.config import Profile, Sweep
 from tasks.errors import Error
+from tasks.experiment import Experiment
 from tasks.files import atomic, atomic_folder, write_json, write_text
 from tasks.study import ENDS, Study, Trial
 

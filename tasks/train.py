@@ -19,9 +19,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 import models
-from tasks import augment, config, data, pretrained, progress, provenance, tracking, training, weights
-from tasks.config import Experiment, Profile
+from tasks import augment, config, data, progress, provenance, tracking, training, weights
+from tasks.config import Profile
 from tasks.errors import Error
+from tasks.experiment import Experiment, Pretrained
 from tasks.files import atomic_folder, sha256, write_json, write_text
 
 
@@ -54,7 +55,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
         torch.manual_seed(seed)
         configuration = describe(profile, name, info, seed)
         network = configuration.build()
-        origin = pretrained.load(network, experiment.train.pretrained)
+        origin = _pretrain(network, experiment.train.pretrained)
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
@@ -194,6 +195,15 @@ def _fingerprint(experiment: Experiment, info: data.Info) -> str:
         "code": code(experiment.network, info.task),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _pretrain(network: nn.Module, pretrained: Pretrained | None) -> str:
+    """See `tasks.pretrained.load`; its imports take seconds, which a training from nothing does not spend."""
+    if pretrained is None:
+        return "none"
+    from tasks.pretrained import load
+
+    return load(network, pretrained)
 
 
 def _mean(scores: Mapping[int, Mapping[str, float]]) -> dict[str, float]:

@@ -21,9 +21,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models import manual
 from tasks import augment, metrics
-from tasks.config import Optimizer, Train
 from tasks.data import Data, Info
 from tasks.errors import Error
+from tasks.experiment import Optimizer, Train
 from tasks.files import atomic
 
 EVALUATION_BATCH = 500

@@ -29,9 +29,9 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tasks import provenance, training, weights
-from tasks.config import Train
 from tasks.data import Info
 from tasks.errors import Error
+from tasks.experiment import Train
 from tasks.files import atomic
 from tasks.study import Study, Trial
 

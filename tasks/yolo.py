@@ -30,9 +30,9 @@ from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
 from ultralytics.utils.torch_utils import ModelEMA  # noqa: E402
 
 from tasks import detect, training  # noqa: E402
-from tasks.config import Train  # noqa: E402
 from tasks.data import Info  # noqa: E402
 from tasks.errors import Error  # noqa: E402
+from tasks.experiment import Train  # noqa: E402
 from tasks.files import atomic  # noqa: E402
 
 OPTIMIZERS = {"sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "rmsprop": "RMSProp", "adam": "Adam", "adamw": "AdamW"}

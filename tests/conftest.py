@@ -19,6 +19,14 @@ from tasks.files import write_json
 ROOT = Path(__file__).parents[1]
 
 
+# Minutes each: `make test` gives the files of a run to two processes in this order, and the last one should be a short one.
+LONGEST = ("test_serve.py", "test_sweep_survives.py", "test_sweep.py", "test_demo_browser.py", "test_train.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quiet(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No library reports home, and none writes into the user's home."""

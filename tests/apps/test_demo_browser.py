@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwri
 from apps import images
 from tasks import annotations, annotator, contact_sheet, photographs
 from tasks.annotations import EMOTIONS, Parts
-from tasks.config import Profile, Target
+from tasks.config import Profile
+from tasks.preparation import Target
 from tests.apps.conftest import CHROMIUM, serving, untrained_profile
 from tests.tasks import people
 

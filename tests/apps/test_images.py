@@ -10,8 +10,9 @@ from PIL import Image
 
 from apps import images
 from tasks import config, filters, metrics
-from tasks.config import Profile, Target
+from tasks.config import Profile
 from tasks.errors import Error
+from tasks.preparation import Target
 from tests.apps.conftest import untrained_profile
 
 

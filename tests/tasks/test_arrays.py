@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.arrays import Array, Part, SplitWriter, moments
-from tasks.config import PrepareClassify
 from tasks.errors import Error
+from tasks.preparation import PrepareClassify
 
 BLOCK = PrepareClassify(dataset="mnist", task="classify")
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.augment import Geometry, colours, mixup
-from tasks.config import Augment
+from tasks.experiment import Augment
 
 
 def picture(count: int, size: int) -> torch.Tensor:

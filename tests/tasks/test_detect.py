@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tasks import data, detect, pretrained, train, training
-from tasks.config import Augment
 from tasks.data import Data
 from tasks.errors import Error
 from tasks.evaluate import evaluate
+from tasks.experiment import Augment
 from tasks.report import report
 from tests.tasks.detection_data import detection_profile, write_scenes
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tasks import config, download
 from tasks.errors import Error
+from tasks.preparation import Download
 from tasks.sources import Dataset, File, Images
 from tests.tasks.server import Page, Server, sha256
 
@@ -39,7 +40,7 @@ Fetch = Callable[..., Path]
 def fetch(tmp_path: Path) -> Fetch:
     """`download.fetch` into tmp_path/raw, with partial files in tmp_path/state."""
     places = {"to": tmp_path / "raw", "state": tmp_path / "state"}
-    return partial(download.fetch, name="tiny", options=config.Download(), effort=QUICK, **places)
+    return partial(download.fetch, name="tiny", options=Download(), effort=QUICK, **places)
 
 
 def write_params(folder: Path, dataset: str) -> None:
@@ -177,7 +178,7 @@ def coco(server: Server) -> Dataset:
 
 
 def test_as_many_images_as_are_asked_for(server: Server, fetch: Fetch, coco: Dataset) -> None:
-    raw = fetch(coco, options=config.Download(train_images=3, val_images=2))
+    raw = fetch(coco, options=Download(train_images=3, val_images=2))
     assert sorted(p.name for p in (raw / "train").iterdir()) == [f"{i:012d}.jpg" for i in range(3)]
     assert sorted(p.name for p in (raw / "val").iterdir()) == [f"{i:012d}.jpg" for i in (40, 41)]
     assert len([path for path, _ in server.seen if path.endswith(".jpg")]) == 5
@@ -317,7 +318,7 @@ def test_a_partial_file_of_the_urls_is_no_beginning_of_the_mirrors(
 def test_a_mirror_of_images(fetch: Fetch, coco: Dataset, server: Server, mirror: Callable[..., str]) -> None:
     files = {name.lstrip("/"): page.body for name, page in server.pages.items()}
     server.pages.clear()
-    raw = fetch(coco, mirror=mirror(files), options=config.Download(train_images=30))
+    raw = fetch(coco, mirror=mirror(files), options=Download(train_images=30))
     assert len(list(raw.rglob("*.jpg"))) == 36
 
 

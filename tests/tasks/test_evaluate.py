@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from tasks import data, metrics, training, weights
 from tasks.cli import run
 from tasks.errors import Error
-from tasks.evaluate import MAIN, evaluate, main, summary
+from tasks.evaluate import evaluate, kind, main, summary
 from tasks.files import write_json
 from tasks.train import describe
 
@@ -29,7 +29,7 @@ def trained(profile, name, seeds=(0,), runs=None):
         torch.manual_seed(seed)
         configuration = describe(profile, name, info, seed)
         weights.save(folder / "weights" / f"seed-{seed}.safetensors", configuration.build(), configuration)
-    main = MAIN[info.task]
+    main = kind(info.task).MAIN
     rows = [
         {"seed": seed, "epoch": e, "train_loss": 1 / e, "val_loss": 1.1 / e, f"val_{main}": 0.2 * e}
         for seed in seeds

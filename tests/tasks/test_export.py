@@ -11,8 +11,9 @@ import torch
 
 from models.boxes import suppress
 from tasks import data, pretrained, train, training, weights
-from tasks.config import Pretrained, Profile
+from tasks.config import Profile
 from tasks.errors import Error
+from tasks.experiment import Pretrained
 from tasks.export import export
 from tests.tasks.detection_data import detection_profile
 

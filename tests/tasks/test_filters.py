@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage import filters as skfilters
 
 from tasks import filters
-from tasks.config import Target
+from tasks.preparation import Target
 
 
 def reference(image: np.ndarray, spec: Target) -> np.ndarray:

@@ -9,10 +9,10 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from tasks import preprocess
-from tasks.config import Prepare
 from tasks.data import SPLITS, Data, info
 from tasks.errors import Error
 from tasks.filters import target
+from tasks.preparation import Prepare
 from tasks.records import Item, Raw
 
 

@@ -11,8 +11,8 @@ from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 import models
 from models import Shape
 from tasks import pretrained, train
-from tasks.config import Pretrained
 from tasks.errors import Error
+from tasks.experiment import Pretrained
 from tests.tasks.detection_data import detection_profile
 
 

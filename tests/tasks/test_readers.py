@@ -12,9 +12,9 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from tasks import preprocess, readers
-from tasks.config import Prepare
 from tasks.data import SPLITS, Data
 from tasks.errors import Error
+from tasks.preparation import Prepare
 
 
 def block(dataset, **values):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import models
 from tasks import filters
-from tasks.config import Target
 from tasks.errors import Error
+from tasks.preparation import Target
 from tasks.tiles import filter_image, tiles
 from tasks.training import to_bytes, to_float
 
