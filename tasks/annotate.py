@@ -75,7 +75,10 @@ def annotate(
     weights that are missing or wrong.
     """
     settings = settings or Annotate(source="")
-    paths = photographs.listed(str(source), leave_out=to)
+    if Path(source).is_dir() and Path(source).resolve() == to.resolve():
+        raise Error(f"{to}: the photographs are in it; give another folder for what is made of them")
+    # What an annotator drew is no photograph.
+    paths = photographs.listed(str(source), leave_out=STATE)
     _make_folder(to)
     try:
         with FileLock(to / STATE / "lock", timeout=0):
@@ -125,6 +128,8 @@ def _annotate(
             if base is not None:
                 index["image_path"] = [Path(path).relative_to(os.path.abspath(base)).as_posix() for path in index["image_path"]]
             table = annotations.final(index, parts.read())
+            if not settings.pictures:
+                table["picture"] = ""
             annotations.save(table, to)
             contact_sheet.write(table, parts, to, f"Faces: {name}")
             counted = annotations.counts(table)
@@ -183,6 +188,8 @@ def _check(found: Files) -> None:
 
 
 def _make_folder(path: Path) -> None:
+    if (stranger := path / "faces.csv").exists() and not (path / STATE).exists():
+        raise Error(f"{stranger}: not of an annotator, and would be overwritten; give another folder")
     try:
         (path / STATE).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -218,26 +225,38 @@ def _say(bar: Progress, task: TaskID) -> None:
 
 def report(summary: dict[str, Any], to: Path) -> None:
     """Say on stderr what was done."""
+    with_faces = summary["photographs"] - summary["without_face"] - summary["unreadable"]
     print(
-        f"{to}: {summary['faces']} faces in {summary['photographs']} photographs ({summary['done']} done in "
-        f"{summary['seconds']:.0f} s, {summary['unchanged']} unchanged), {summary['without_face']} without a face, "
-        f"{summary['unreadable']} unreadable",
+        f"{to}: {_count(summary['photographs'], 'photograph')}: {_count(summary['faces'], 'face')} in {with_faces} of them, "
+        f"{summary['without_face']} without a face, {summary['unreadable']} unreadable; {summary['done']} looked at in "
+        f"{summary['seconds']:.0f} s, {summary['unchanged']} known from before"
+        f", {_count(summary['copies'], 'copy', 'copies')} of others",
         file=sys.stderr,
     )
     print(f"open {to / 'contact-sheet.html'}", file=sys.stderr)
 
 
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def main(
-    source: Annotated[str, typer.Argument(metavar="IN", help="a folder, a 'glob', or a .txt file with a path a line")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="a folder, a 'glob' (quoted), a photograph, or a .txt file with a path a line")
+    ],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for tables, pictures and contact sheet")],
     faces_weights: Annotated[Path | None, typer.Option("--faces", help="other weights of the face detector")] = None,
     emotion_weights: Annotated[Path | None, typer.Option("--emotions", help="other weights of the emotion network")] = None,
-    pictures: Annotated[bool, typer.Option(help="whether to write the annotated photographs")] = True,
+    pictures: Annotated[
+        bool, typer.Option(help="whether to draw the annotated photographs (those of an earlier run stay)")
+    ] = True,
     workers: Annotated[int | None, typer.Option(min=0, help="actors; 0: in this process; by default a processor each")] = None,
 ) -> None:
     """Find the faces of photographs and read their emotions, into tables, pictures and a contact sheet.
 
-    Interrupted or killed, the same command goes on; what is new in IN is added. Works offline, with the weights that come along.
+    Interrupted or killed, the same command goes on, and has lost the last 20 seconds at most; what is new in IN is added. Read are JPEG,
+    PNG, WebP, BMP, GIF and TIFF. Works offline, with the weights that come along; every number that may be set stands in
+    tasks/face_settings.py, and a block below `annotate` in params.yaml sets it.
     """
     profile = config.load(experiments=False)
     settings = Annotate(source="", pictures=pictures)

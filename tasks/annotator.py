@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from tasks import files
+from tasks import drawing, files
 from tasks.annotations import NO_FACE, UNCERTAIN, Row
 from tasks.emotions import BATCH, EMOTIONS, SIZE, Emotions, sharpness
 from tasks.face_settings import Annotate
@@ -149,21 +149,22 @@ def thumbnail(face: np.ndarray) -> bytes:
 def draw(photograph: Photograph, rows: Sequence[Row]) -> np.ndarray:
     """The photograph with its boxes and what is in them, uint8 (H, W, 3)."""
     assert photograph.pixels is not None
-    picture = photograph.pixels.copy()
-    scale = picture.shape[1] / max(photograph.width, 1)
-    line = max(1, round(max(picture.shape[:2]) / 400))
-    font, letters = cv2.FONT_HERSHEY_SIMPLEX, max(0.35, max(picture.shape[:2]) / 1600)
-    # The surest last, so that nothing covers it.
-    for row in reversed(rows):
-        x1, y1, x2, y2 = (round(row[name] * scale) for name in ("x1", "y1", "x2", "y2"))
-        colour = COLOURS[row["emotion"]]
-        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, line)
-        text = "?" if row["emotion"] == UNCERTAIN else f"{row['emotion']} {100 * row['emotion_confidence']:.0f}%"
-        (wide, high), below = cv2.getTextSize(text, font, letters, line)
-        x, y = min(x1, max(0, picture.shape[1] - wide)), max(y1, high + below)
-        cv2.rectangle(picture, (x, y - high - below), (x + wide, y), colour, -1)
-        cv2.putText(picture, text, (x, y - below // 2), font, letters, (0, 0, 0), line, cv2.LINE_AA)
-    return picture
+    scale = photograph.pixels.shape[1] / max(photograph.width, 1)
+
+    def words(row: Row) -> str:
+        return "?" if row["emotion"] == UNCERTAIN else f"{row['emotion']} {row['emotion_confidence']:.0%}"
+
+    return drawing.frames(
+        photograph.pixels,
+        [
+            (
+                (row["x1"] * scale, row["y1"] * scale, row["x2"] * scale, row["y2"] * scale),
+                "#{:02x}{:02x}{:02x}".format(*COLOURS[row["emotion"]]),
+                words(row),
+            )
+            for row in rows
+        ],
+    )
 
 
 def png(picture: np.ndarray) -> bytes:
