@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,7 +140,8 @@ def _annotate(
                 "photographs_per_second": round(len(left) / working, 3),
                 "workers": workers,
                 "weights": {key: files.sha256(path) for key, path in (("faces", found.faces), ("emotions", found.emotions))},
-                "thresholds": {key: value for key, value in asdict(found).items() if isinstance(value, float)},
+                "thresholds": {key: getattr(found.find, key) for key in ("threshold", "nms", "inside", "sizes")}
+                | {key: value for key in ("uncertain", "blurred", "small") if (value := getattr(found, key)) is not None},
                 "reasons": _reasons(table),
             }
             run.log_metrics({key: value for key, value in summary.items() if isinstance(value, int | float)})
@@ -174,7 +174,8 @@ def _fingerprint(found: Files, settings: Annotate) -> str:
     """What a part belongs to: weights, numbers, and the code that makes rows of photographs."""
     code = [faces, annotator, photographs, emotions, images]
     values = {
-        "files": {k: files.sha256(v) if isinstance(v, Path) else v for k, v in asdict(found).items()},
+        "files": [files.sha256(found.faces), files.sha256(found.emotions), found.uncertain, found.blurred, found.small],
+        "find": found.find.model_dump(mode="json"),
         "settings": settings.model_dump(mode="json", exclude={"source", "split", "pictures"}),
         "code": [files.sha256(Path(str(module.__file__))) for module in code],
     }

@@ -12,7 +12,7 @@ import torch
 from tasks import drawing, files
 from tasks.annotations import NO_FACE, UNCERTAIN, Row
 from tasks.emotions import BATCH, EMOTIONS, SIZE, Emotions, sharpness
-from tasks.face_settings import Annotate
+from tasks.face_settings import Annotate, FindFaces
 from tasks.faces import Faces
 from tasks.photographs import Photograph
 
@@ -43,8 +43,7 @@ class Files:
 
     faces: Path
     emotions: Path
-    threshold: float  # of faces
-    nms: float
+    find: FindFaces  # with its numbers filled in
     uncertain: float | None = None  # None: as chosen for the emotions' weights
     blurred: float | None = None
     small: float | None = None
@@ -58,9 +57,8 @@ class Annotator:
         if threads:
             torch.set_num_threads(threads)
             cv2.setNumThreads(threads)
-        find = settings.faces.model_copy(update={"threshold": files.threshold, "nms": files.nms})
         self.settings, self.files = settings, files
-        self.faces = Faces.load(files.faces, find, device, settings.precision)
+        self.faces = Faces.load(files.faces, files.find, device, settings.precision)
         self.emotions = Emotions.load(files.emotions, device=device, precision=settings.precision)
         self.uncertain = self.emotions.threshold if files.uncertain is None else files.uncertain
         self.blurred = self.emotions.blurred if files.blurred is None else files.blurred
