@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tasks import annotations, annotator, face_weights, images, photographs
+from tasks import annotations, annotator, face_weights, photographs
 from tasks.annotations import Row
 from tasks.annotator import Annotator
 from tasks.config import Profile
@@ -68,10 +68,7 @@ class Reader:
             raise Error(f"it has {len(content) / 2**20:.0f} MiB, more than the {MAX_BYTES // 2**20} MiB that are taken here")
         photograph = photographs.decode(content, hashlib.sha256(content).hexdigest(), LARGEST)
         if photograph.pixels is None:
-            reason = photograph.reason
-            if reason.startswith("UnidentifiedImageError"):
-                reason = f"it is no picture in a format that is read here ({', '.join(images.FORMATS)})"
-            raise Error(reason)
+            raise Error(photograph.reason)
         if photograph.width * photograph.height > MAX_PIXELS:
             raise Error(
                 f"it has {photograph.width} x {photograph.height} pixels, more than the {MAX_PIXELS // 10**6} million taken here"

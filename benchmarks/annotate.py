@@ -69,7 +69,7 @@ def speed(root: Path, folder: Path) -> dict[str, Any]:
     def published() -> int:
         for file in files:
             image: Any = cv2.imread(str(file))
-            result = detector.predict(image, imgsz=SIZE, conf=found.threshold, iou=found.nms, verbose=False)[0]
+            result = detector.predict(image, imgsz=SIZE, conf=found.find.threshold, iou=found.find.nms, verbose=False)[0]
             for x1, y1, x2, y2 in result.boxes.xyxy.int().tolist():
                 crop = image[max(0, y1) : y2, max(0, x1) : x2]
                 if crop.size:

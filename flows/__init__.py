@@ -10,3 +10,5 @@ ROOT = Path(__file__).resolve().parent.parent
 # Prefect reads its settings when it is imported; its database stands in the project's folder unless the user has one.
 for _name, _value in {**QUIET, "PREFECT_HOME": str(ROOT / "runs" / "prefect")}.items():
     os.environ.setdefault(_name, _value)
+# It does not make the folders above its own.
+Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)

@@ -136,18 +136,16 @@ class FasterRCNN(Detector):
         best, where = logits.topk(min(CANDIDATES, logits.shape[1]), 1)
         picked = corrections.gather(1, where.unsqueeze(-1).expand(-1, -1, 4))
         boxes = clip(decode(picked, anchors[where]), *size)  # (N, C, 4)
-        image = torch.arange(len(boxes), device=boxes.device).unsqueeze(1).expand_as(best)
         # Slivers at the border are no regions.
         large = ((boxes[..., 2:] - boxes[..., :2]) >= 2).all(-1)
-        image, flat, scores = image[large], boxes[large], best[large]
-        kept = ops().batched_nms(flat, scores, image, RPN_IOU)
-        kept = kept[image[kept].argsort(stable=True)]
-        rows = image[kept]
-        place = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
-        out = boxes.new_zeros(len(boxes), PROPOSALS, 4)
-        first = place < PROPOSALS
-        out[rows[first], place[first]] = flat[kept[first]]
-        return out
+        best = best.masked_fill(~large, -torch.inf)
+        image = torch.arange(len(boxes), device=boxes.device).unsqueeze(1).expand_as(best)
+        kept = ops().batched_nms(boxes.flatten(0, 1), best.flatten(), image.flatten(), RPN_IOU)
+        survived = torch.zeros_like(large).flatten().index_fill(0, kept, True).view_as(large)
+        best = best.masked_fill(~survived, -torch.inf)
+        best, first = best.topk(min(PROPOSALS, best.shape[1]), 1)
+        regions = boxes.gather(1, first.unsqueeze(-1).expand(-1, -1, 4)) * best.isfinite().unsqueeze(-1)
+        return F.pad(regions, (0, 0, 0, PROPOSALS - regions.shape[1]))
 
     def second_stage(self, features: Tensor, image: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (R, K + 1) and corrections (R, K, 4) of regions (R, 4) of the images (R,)."""

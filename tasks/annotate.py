@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,7 +74,10 @@ def annotate(
     weights that are missing or wrong.
     """
     settings = settings or Annotate(source="")
-    paths = photographs.listed(str(source), leave_out=to)
+    if Path(source).is_dir() and Path(source).resolve() == to.resolve():
+        raise Error(f"{to}: the photographs are in it; give another folder for what is made of them")
+    # What an annotator drew is no photograph.
+    paths = photographs.listed(str(source), leave_out=STATE)
     _make_folder(to)
     try:
         with FileLock(to / STATE / "lock", timeout=0):
@@ -125,6 +127,8 @@ def _annotate(
             if base is not None:
                 index["image_path"] = [Path(path).relative_to(os.path.abspath(base)).as_posix() for path in index["image_path"]]
             table = annotations.final(index, parts.read())
+            if not settings.pictures:
+                table["picture"] = ""
             annotations.save(table, to)
             contact_sheet.write(table, parts, to, f"Faces: {name}")
             counted = annotations.counts(table)
@@ -136,7 +140,8 @@ def _annotate(
                 "photographs_per_second": round(len(left) / working, 3),
                 "workers": workers,
                 "weights": {key: files.sha256(path) for key, path in (("faces", found.faces), ("emotions", found.emotions))},
-                "thresholds": {key: value for key, value in asdict(found).items() if isinstance(value, float)},
+                "thresholds": {key: getattr(found.find, key) for key in ("threshold", "nms", "inside", "sizes")}
+                | {key: value for key in ("uncertain", "blurred", "small") if (value := getattr(found, key)) is not None},
                 "reasons": _reasons(table),
             }
             run.log_metrics({key: value for key, value in summary.items() if isinstance(value, int | float)})
@@ -169,7 +174,8 @@ def _fingerprint(found: Files, settings: Annotate) -> str:
     """What a part belongs to: weights, numbers, and the code that makes rows of photographs."""
     code = [faces, annotator, photographs, emotions, images]
     values = {
-        "files": {k: files.sha256(v) if isinstance(v, Path) else v for k, v in asdict(found).items()},
+        "files": [files.sha256(found.faces), files.sha256(found.emotions), found.uncertain, found.blurred, found.small],
+        "find": found.find.model_dump(mode="json"),
         "settings": settings.model_dump(mode="json", exclude={"source", "split", "pictures"}),
         "code": [files.sha256(Path(str(module.__file__))) for module in code],
     }
@@ -183,6 +189,8 @@ def _check(found: Files) -> None:
 
 
 def _make_folder(path: Path) -> None:
+    if (stranger := path / "faces.csv").exists() and not (path / STATE).exists():
+        raise Error(f"{stranger}: not of an annotator, and would be overwritten; give another folder")
     try:
         (path / STATE).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -218,26 +226,38 @@ def _say(bar: Progress, task: TaskID) -> None:
 
 def report(summary: dict[str, Any], to: Path) -> None:
     """Say on stderr what was done."""
+    with_faces = summary["photographs"] - summary["without_face"] - summary["unreadable"]
     print(
-        f"{to}: {summary['faces']} faces in {summary['photographs']} photographs ({summary['done']} done in "
-        f"{summary['seconds']:.0f} s, {summary['unchanged']} unchanged), {summary['without_face']} without a face, "
-        f"{summary['unreadable']} unreadable",
+        f"{to}: {_count(summary['photographs'], 'photograph')}: {_count(summary['faces'], 'face')} in {with_faces} of them, "
+        f"{summary['without_face']} without a face, {summary['unreadable']} unreadable; {summary['done']} looked at in "
+        f"{summary['seconds']:.0f} s, {summary['unchanged']} known from before"
+        f", {_count(summary['copies'], 'copy', 'copies')} of others",
         file=sys.stderr,
     )
     print(f"open {to / 'contact-sheet.html'}", file=sys.stderr)
 
 
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def main(
-    source: Annotated[str, typer.Argument(metavar="IN", help="a folder, a 'glob', or a .txt file with a path a line")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="a folder, a 'glob' (quoted), a photograph, or a .txt file with a path a line")
+    ],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for tables, pictures and contact sheet")],
     faces_weights: Annotated[Path | None, typer.Option("--faces", help="other weights of the face detector")] = None,
     emotion_weights: Annotated[Path | None, typer.Option("--emotions", help="other weights of the emotion network")] = None,
-    pictures: Annotated[bool, typer.Option(help="whether to write the annotated photographs")] = True,
+    pictures: Annotated[
+        bool, typer.Option(help="whether to draw the annotated photographs (those of an earlier run stay)")
+    ] = True,
     workers: Annotated[int | None, typer.Option(min=0, help="actors; 0: in this process; by default a processor each")] = None,
 ) -> None:
     """Find the faces of photographs and read their emotions, into tables, pictures and a contact sheet.
 
-    Interrupted or killed, the same command goes on; what is new in IN is added. Works offline, with the weights that come along.
+    Interrupted or killed, the same command goes on, and has lost the last 20 seconds at most; what is new in IN is added. Read are JPEG,
+    PNG, WebP, BMP, GIF and TIFF. Works offline, with the weights that come along; every number that may be set stands in
+    tasks/face_settings.py, and a block below `annotate` in params.yaml sets it.
     """
     profile = config.load(experiments=False)
     settings = Annotate(source="", pictures=pictures)

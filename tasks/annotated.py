@@ -21,7 +21,6 @@ from tasks import annotate as annotating
 from tasks import config, face_weights, found_faces, preprocess, provenance, readers
 from tasks.config import Profile
 from tasks.errors import Error
-from tasks.face_settings import Annotate
 from tasks.faces import read
 from tasks.files import atomic, atomic_folder, write_json
 from tasks.preparation import PrepareDetect
@@ -40,8 +39,8 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
         raise Error(f"annotate: unknown photographs {name!r}; allowed: {', '.join(profile.params.annotate) or 'none'}")
     settings = profile.params.annotate[name]
     state = profile.state("annotate") / name
-    raw, chosen = _chosen(profile, settings)
-    _write(raw, chosen, state / "photographs")
+    raw, chosen = photographs(profile, settings.source, settings.split)
+    write_photographs(raw, chosen, state / "photographs")
     summary = annotating.annotate(profile, state / "photographs", state / "out", settings, name=name, relative=True)
     origin = json.loads((profile.raw(settings.source) / "origin.json").read_bytes())
     table = pd.read_parquet(state / "out" / "faces.parquet")
@@ -93,20 +92,20 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
     return result
 
 
-def _chosen(profile: Profile, settings: Annotate) -> tuple[Raw, list[str]]:
-    """The data set, and the names of those of its photographs that are asked for."""
-    blocks = [block for block in profile.params.preprocess.values() if block.dataset == settings.source]
-    block = next(iter(blocks), PrepareDetect(dataset=settings.source, task="detect", size=640))
-    raw = readers.read(profile.raw(settings.source), block)
-    if settings.split is None:
+def photographs(profile: Profile, source: str, split: str | None) -> tuple[Raw, list[str]]:
+    """A data set as it was downloaded, and the names of a split's photographs, or of all. Raises Error where nothing draws splits."""
+    blocks = [block for block in profile.params.preprocess.values() if block.dataset == source]
+    block = next(iter(blocks), PrepareDetect(dataset=source, task="detect", size=640))
+    raw = readers.read(profile.raw(source), block)
+    if split is None:
         return raw, list(raw.items)
     if not blocks:
-        raise Error(f"annotate: split: {settings.split} needs a block of `preprocess` for {settings.source}, which draws it")
+        raise Error(f"annotate: split: {split} needs a block of `preprocess` for {source}, which draws it")
     splits = preprocess.assign(raw, block)
-    return raw, [name for name in raw.items if splits[name] == settings.split]
+    return raw, [name for name in raw.items if splits[name] == split]
 
 
-def _write(raw: Raw, chosen: list[str], folder: Path) -> None:
+def write_photographs(raw: Raw, chosen: list[str], folder: Path) -> None:
     """The photographs as files; what stands there from an earlier run is not written again."""
     wanted = set(chosen)
     for name, image in raw.images():

@@ -117,9 +117,11 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
     """Photographs, faces, those without, and faces by emotion and by flag."""
     faces = table[table["face"].notna()]
     flags = faces["flags"].str.split().explode()
+    distinct = int(table.loc[table["sha256"] != "", "sha256"].nunique())
     return {
         "photographs": int(table["image_path"].nunique()),
-        "distinct": int(table.loc[table["sha256"] != "", "sha256"].nunique()),
+        "distinct": distinct,
+        "copies": int(table.loc[table["sha256"] != "", "image_path"].nunique()) - distinct,
         "faces": len(faces),
         "without_face": int((table["reason"] == NO_FACE).sum()),
         "unreadable": int(table["face"].isna().sum() - (table["reason"] == NO_FACE).sum()),

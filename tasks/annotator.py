@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import torch
 
-from tasks import files
+from tasks import drawing, files
 from tasks.annotations import NO_FACE, UNCERTAIN, Row
 from tasks.emotions import BATCH, EMOTIONS, SIZE, Emotions, sharpness
-from tasks.face_settings import Annotate
+from tasks.face_settings import Annotate, FindFaces
 from tasks.faces import Faces
 from tasks.photographs import Photograph
 
@@ -43,8 +43,7 @@ class Files:
 
     faces: Path
     emotions: Path
-    threshold: float  # of faces
-    nms: float
+    find: FindFaces  # with its numbers filled in
     uncertain: float | None = None  # None: as chosen for the emotions' weights
     blurred: float | None = None
     small: float | None = None
@@ -58,9 +57,8 @@ class Annotator:
         if threads:
             torch.set_num_threads(threads)
             cv2.setNumThreads(threads)
-        find = settings.faces.model_copy(update={"threshold": files.threshold, "nms": files.nms})
         self.settings, self.files = settings, files
-        self.faces = Faces.load(files.faces, find, device, settings.precision)
+        self.faces = Faces.load(files.faces, files.find, device, settings.precision)
         self.emotions = Emotions.load(files.emotions, device=device, precision=settings.precision)
         self.uncertain = self.emotions.threshold if files.uncertain is None else files.uncertain
         self.blurred = self.emotions.blurred if files.blurred is None else files.blurred
@@ -149,21 +147,22 @@ def thumbnail(face: np.ndarray) -> bytes:
 def draw(photograph: Photograph, rows: Sequence[Row]) -> np.ndarray:
     """The photograph with its boxes and what is in them, uint8 (H, W, 3)."""
     assert photograph.pixels is not None
-    picture = photograph.pixels.copy()
-    scale = picture.shape[1] / max(photograph.width, 1)
-    line = max(1, round(max(picture.shape[:2]) / 400))
-    font, letters = cv2.FONT_HERSHEY_SIMPLEX, max(0.35, max(picture.shape[:2]) / 1600)
-    # The surest last, so that nothing covers it.
-    for row in reversed(rows):
-        x1, y1, x2, y2 = (round(row[name] * scale) for name in ("x1", "y1", "x2", "y2"))
-        colour = COLOURS[row["emotion"]]
-        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, line)
-        text = "?" if row["emotion"] == UNCERTAIN else f"{row['emotion']} {100 * row['emotion_confidence']:.0f}%"
-        (wide, high), below = cv2.getTextSize(text, font, letters, line)
-        x, y = min(x1, max(0, picture.shape[1] - wide)), max(y1, high + below)
-        cv2.rectangle(picture, (x, y - high - below), (x + wide, y), colour, -1)
-        cv2.putText(picture, text, (x, y - below // 2), font, letters, (0, 0, 0), line, cv2.LINE_AA)
-    return picture
+    scale = photograph.pixels.shape[1] / max(photograph.width, 1)
+
+    def words(row: Row) -> str:
+        return "?" if row["emotion"] == UNCERTAIN else f"{row['emotion']} {row['emotion_confidence']:.0%}"
+
+    return drawing.frames(
+        photograph.pixels,
+        [
+            (
+                (row["x1"] * scale, row["y1"] * scale, row["x2"] * scale, row["y2"] * scale),
+                "#{:02x}{:02x}{:02x}".format(*COLOURS[row["emotion"]]),
+                words(row),
+            )
+            for row in rows
+        ],
+    )
 
 
 def png(picture: np.ndarray) -> bytes:

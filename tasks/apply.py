@@ -157,12 +157,7 @@ def read(content: bytes) -> tuple[np.ndarray, str]:
         # On damaged metadata, which do not touch the pixels.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-        try:
-            pixels = images.decode(content).pixels
-        except Undecodable as error:
-            if str(error).startswith("UnidentifiedImageError"):
-                raise Undecodable(f"it is no picture in a format that is read here ({', '.join(images.FORMATS)})") from None
-            raise
+        pixels = images.decode(content).pixels
         if not pixels.size:
             raise Undecodable("it has no pixels")
     return pixels, "the first of several pictures" if _several(content) else ""

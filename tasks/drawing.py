@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import nn
 
 from tasks import detections, images
@@ -18,6 +18,7 @@ from tasks.files import write_json
 from tasks.training import to_float
 from tasks.weights import Configuration
 
+Corners = tuple[float, float, float, float]
 FILE = "detections.json"
 OF_ONE = ".boxes.json"  # of a picture, in place of .png
 # Where the weights do not say what was chosen on validation.
@@ -48,19 +49,31 @@ def threshold(configuration: Configuration) -> float:
 
 def draw(image: np.ndarray, table: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
     """The image, uint8 (H, W, C), as uint8 (H, W, 3) with frames, names and scores; the surest on top."""
-    picture = Image.fromarray(image if image.shape[2] == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
+    rows = table[[*detections.CORNERS, "score", "label"]].to_numpy(float)
+    return frames(
+        image if image.shape[2] == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB),
+        [
+            ((x1, y1, x2, y2), COLOURS[int(label) % len(COLOURS)], f"{classes[int(label)]} {score:.0%}")
+            for x1, y1, x2, y2, score, label in rows
+        ],
+    )
+
+
+def frames(image: np.ndarray, boxes: Sequence[tuple[Corners, str, str]]) -> np.ndarray:
+    """The image, uint8 (H, W, 3), with boxes in their colours, words above; the first on top, so that nothing covers it."""
+    picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
     side = max(picture.size)
     line, font = max(1, round(side / 300)), ImageFont.load_default(max(9, round(side / 45)))
-    for x1, y1, x2, y2, score, label in table[[*detections.CORNERS, "score", "label"]].to_numpy(float)[::-1]:
-        colour = COLOURS[int(label) % len(COLOURS)]
+    for (x1, y1, x2, y2), colour, words in reversed(boxes):
         # A frame's right and bottom pixels are within the box.
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=line)
-        words = f"{classes[int(label)]} {score:.0%}"
         _, _, wide, high = pen.textbbox((0, 0), words, font=font)
-        top = max(0.0, y1 - high - line)
-        pen.rectangle((x1, top, x1 + wide + 2 * line, top + high + line), fill=colour)
-        pen.text((x1 + line, top), words, fill="white", font=font)
+        left, top = max(0.0, min(x1, picture.width - wide - 2 * line)), max(0.0, y1 - high - line)
+        pen.rectangle((left, top, left + wide + 2 * line, top + high + line), fill=colour)
+        red, green, blue = ImageColor.getrgb(colour)[:3]
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 140
+        pen.text((left + line, top), words, fill="white" if dark else "black", font=font)
     return np.asarray(picture)
 
 

@@ -22,9 +22,9 @@ from tasks.weights import Configuration
 def export(profile: Profile, experiment: str, to: Path, weights: Path | None = None) -> Path:
     """Write an experiment's network: input `images`, float32 (N, C, H, W) in [0, 1], RGB; output `outputs`, logits or images.
 
-    A one-stage detector has the outputs `boxes` (N, A, 4), in pixels, and `scores` (N, A, classes), at the training's size alone. What
-    is left to do is `models.boxes.suppress` with `floor`, `iou` and `most`, which stand in the metadata under `suppress`:
-    non-maximum suppression class by class. Faster R-CNN is refused: the number of its proposals depends on the image.
+    A detector has the outputs `boxes` (N, A, 4), or (N, A, classes, 4) of Faster R-CNN, in pixels, and `scores` (N, A, classes), at the
+    training's size alone; Faster R-CNN takes one image at a time. What is left to do is `models.boxes.suppress` with `floor`, `iou`
+    and `most`, which stand in the metadata under `suppress`: non-maximum suppression class by class.
 
     N, H and W are free; H and W of a network with a `multiple` are multiples of it. The weights' configuration stands in the
     model's metadata under `darkroom`. Raises Error for an unknown experiment, missing weights, and another suffix than .onnx.
@@ -52,7 +52,7 @@ def export(profile: Profile, experiment: str, to: Path, weights: Path | None = N
 
 
 class Raw(nn.Module):
-    """A detector before non-maximum suppression, whose loops ONNX has no form for."""
+    """A detector before the last non-maximum suppression, whose loop over images ONNX has no form for."""
 
     def __init__(self, detector: Detector, size: int) -> None:
         super().__init__()
@@ -63,12 +63,10 @@ class Raw(nn.Module):
 
 
 def _detector(network: Detector, configuration: Configuration, to: Path) -> Path:
-    if configuration.network == "faster_rcnn":
-        raise Error(
-            f"{configuration.experiment}: Faster R-CNN thins its proposals inside, which torch's exporter has no form for; export a one-stage one"
-        )
-    example = torch.rand(2, configuration.inputs, configuration.size, configuration.size)
-    shape = ({0: Dim("batch", min=1)},)
+    # Faster R-CNN thins its proposals inside, for as many images as it was exported with.
+    one = configuration.network == "faster_rcnn"
+    example = torch.rand(1 if one else 2, configuration.inputs, configuration.size, configuration.size)
+    shape = None if one else ({0: Dim("batch", min=1)},)
     with warnings.catch_warnings():
         # ultralytics keeps the last grid that it made.
         warnings.filterwarnings("ignore", "The tensor attributes .* were assigned during export")

@@ -29,13 +29,18 @@ class FindFaces(Block):
     """How faces are found. Sizes are pixels of a photograph's long side as the network is shown it."""
 
     weights: Weights = Weights()
-    sizes: tuple[Size, ...] = Field((160, 640), min_length=1, description="each photograph is looked at in each of them")
+    sizes: tuple[Size, ...] | None = Field(
+        None, min_length=1, description="each photograph is looked at in each of them; null: as chosen for the weights"
+    )
     enlarge: float = Field(
         1.5, ge=1, description="a size that would enlarge a photograph by more is left out, but for the smallest"
     )
     threshold: float | None = Field(None, gt=0, lt=1, description="lowest score of a face; null: as chosen for the weights")
     nms: float | None = Field(
         None, gt=0, le=1, description="of boxes that overlap by more one stays; null: as chosen for the weights"
+    )
+    inside: float | None = Field(
+        None, gt=0, le=1, description="a box of which more lies within a surer one goes; null: as chosen for the weights"
     )
     crowd: int = Field(12, ge=0, description="photographs with so many faces are looked at in tiles as well; 0: all")
     tile: int = Field(320, ge=64, le=4096, description="side of a tile in pixels of the photograph")

@@ -11,12 +11,13 @@ from tasks import files, weights
 from tasks.annotator import Files
 from tasks.config import Profile
 from tasks.errors import Error
-from tasks.face_settings import Annotate, Weights
-from tasks.faces import NMS, THRESHOLD
+from tasks.face_settings import Annotate, FindFaces, Weights
+from tasks.faces import INSIDE, NMS, SIZES, THRESHOLD
 from tasks.transfer import Effort, Fetcher, Want
 
 EMBEDDED = {"faces": "face", "emotions": "emotion"}
 MAX_WEIGHTS = 1 << 30
+USUAL = {"threshold": THRESHOLD, "nms": NMS, "inside": INSIDE, "sizes": SIZES}
 
 
 def find(profile: Profile, settings: Annotate) -> Files:
@@ -24,11 +25,11 @@ def find(profile: Profile, settings: Annotate) -> Files:
     faces = place(profile, "faces", settings.faces.weights)
     emotions = place(profile, "emotions", settings.emotions.weights)
     chosen = weights.card(faces).get("calibration", {}) if faces.suffix == ".safetensors" else {}
+    numbers = {key: getattr(settings.faces, key) or chosen.get(key, usual) for key, usual in USUAL.items()}
     return Files(
         faces=faces,
         emotions=emotions,
-        threshold=settings.faces.threshold or chosen.get("threshold", THRESHOLD),
-        nms=settings.faces.nms or chosen.get("nms", NMS),
+        find=FindFaces.model_validate({**settings.faces.model_dump(), **numbers}),
         uncertain=settings.emotions.uncertain,
         blurred=settings.flags.blurred,
         small=settings.flags.small,

@@ -24,7 +24,7 @@ STRIDE = 32
 ROWS = 16  # of a batch at most: what is not filled is computed for nothing
 CANDIDATES = 3000  # boxes a view that suppression is given
 # Where neither the parameters nor the weights' card say otherwise.
-THRESHOLD, NMS = 0.25, 0.5
+THRESHOLD, NMS, INSIDE, SIZES = 0.25, 0.5, 0.8, (160, 640)
 BORDER = 2.0  # pixels from a tile's inner edge within which a box counts as cut by it
 
 
@@ -49,7 +49,8 @@ class Faces:
         """`network`: of `models.yolov8`, with one class."""
         self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.settings, self.device, self.precision = settings, torch.device(device), precision
-        self.threshold, self.nms = settings.threshold or THRESHOLD, settings.nms or NMS
+        self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
+        self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
 
     @classmethod
     def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16") -> "Faces":
@@ -78,7 +79,7 @@ class Faces:
     def _whole(self, index: int, image: np.ndarray) -> list[View]:
         """A photograph in each size; all but the smallest size only where they do not enlarge it."""
         height, width = image.shape[:2]
-        first, *others = sorted(self.settings.sizes)
+        first, *others = self.sizes
         sizes = [first, *(size for size in others if size <= max(height, width) * self.settings.enlarge)]
         return [View(index, 0, 0, width, height, size) for size in sizes]
 
@@ -118,7 +119,7 @@ class Faces:
         """Rows of a batch of so many pixels each: smaller ones go in larger batches."""
         if self.settings.batch == 1:
             return 1
-        return max(1, min(ROWS, round(self.settings.batch * max(self.settings.sizes) ** 2 / pixels)))
+        return max(1, min(ROWS, round(self.settings.batch * self.sizes[-1] ** 2 / pixels)))
 
     def _batch(self, batch: Tensor, floor: float) -> list[np.ndarray]:
         """uint8 (N, H, W, 3) to boxes of scores from `floor` on in pixels of each row, float32 (K, 5)."""
@@ -138,9 +139,22 @@ class Faces:
         return found
 
     def _merge(self, boxes: np.ndarray) -> np.ndarray:
-        """Of boxes that overlap by more than `nms` the surest one stays."""
-        table = torch.from_numpy(np.ascontiguousarray(boxes))
-        return boxes[nms(table[:, :4], table[:, 4], self.nms).numpy()]
+        return merge(boxes, self.nms, self.inside)
+
+
+def merge(boxes: np.ndarray, overlap: float, inside: float) -> np.ndarray:
+    """Boxes (K, 5) in order of falling score. Of those whose IoU is over `overlap` the surest one stays; and none stays of which a share
+    over `inside` lies within a surer one, as an eye does in its face."""
+    table = torch.from_numpy(np.ascontiguousarray(boxes))
+    boxes = boxes[nms(table[:, :4], table[:, 4], overlap).numpy()]
+    x1, y1, x2, y2 = boxes[:, :4].T
+    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    high = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    within = wide.clip(0) * high.clip(0) > inside * ((x2 - x1) * (y2 - y1))[:, None]
+    kept = np.ones(len(boxes), bool)
+    for place in range(1, len(boxes)):
+        kept[place] = not (within[place, :place] & kept[:place]).any()
+    return boxes[kept]
 
 
 def read(path: Path) -> nn.Module:

@@ -31,22 +31,21 @@ def measure(
     `map50`: AP at IoU 0.5 (Everingham et al. 2010) of scores from 0.01 on. `recall`, `precision`, `f1`: at the threshold, which was chosen on
     validation. `*_without_tiles`: the same, with no photograph a crowd.
     """
-    find = settings.faces.model_copy(update={"threshold": files.threshold, "nms": files.nms})
+    find, threshold = files.find, files.find.threshold
+    assert threshold is not None
     names = [name for name, item in truth.items() if item.boxes is not None]
-    objects, whole = _objects(names, truth, folder, settings.largest)
+    objects, whole = read_objects(names, truth, folder, settings.largest)
     scores: dict[str, float] = {}
     for suffix, crowd in (("", find.crowd), ("_without_tiles", 10**9)):
         faces = Faces.load(files.faces, find.model_copy(update={"crowd": crowd}), precision=settings.precision)
-        found = _detect(faces, whole, folder, settings.largest)
+        found = stacked(detect(faces, whole, folder, settings.largest))
         scores |= {
-            f"{k}{suffix}": v
-            for k, v in detections.summary(found, objects, CLASSES, files.threshold).items()
-            if k != "map50_11point"
+            f"{k}{suffix}": v for k, v in detections.summary(found, objects, CLASSES, threshold).items() if k != "map50_11point"
         }
         if not suffix:
             table = detections.match(found, objects)
-            sizes = detections.recall_by_size(table, objects, files.threshold, SIZES)
-            counts = recall_by_count(table, objects, files.threshold)
+            sizes = detections.recall_by_size(table, objects, threshold, SIZES)
+            counts = recall_by_count(table, objects, threshold)
             curves = detections.curves(table, objects, CLASSES)
             for name, frame in (("recall_by_size", sizes), ("recall_by_count", counts)):
                 frame.to_csv(plots / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
@@ -54,7 +53,7 @@ def measure(
     return scores
 
 
-def _objects(names: list[str], truth: Mapping[str, Item], folder: Path, largest: int) -> tuple[pd.DataFrame, list[str]]:
+def read_objects(names: list[str], truth: Mapping[str, Item], folder: Path, largest: int) -> tuple[pd.DataFrame, list[str]]:
     """Boxes clipped to their photographs, as `tasks.data.Data.boxes`, and the photographs that can be opened, by their row."""
     rows: list[tuple[float, ...]] = []
     whole: list[str] = []
@@ -73,8 +72,8 @@ def _objects(names: list[str], truth: Mapping[str, Item], folder: Path, largest:
     return table.astype({"image": int, "label": int, "difficult": bool}), whole
 
 
-def _detect(faces: Faces, names: list[str], folder: Path, largest: int) -> np.ndarray:
-    """Detections (N, K, 6) in pixels of the originals."""
+def detect(faces: Faces, names: list[str], folder: Path, largest: int) -> list[np.ndarray]:
+    """Of each photograph the boxes (K, 5) of all scores, in pixels of the original."""
     found: list[np.ndarray] = []
     for start in range(0, len(names), BATCH):
         opened = [photographs.decode((folder / name).read_bytes(), name, largest) for name in names[start : start + BATCH]]
@@ -83,6 +82,11 @@ def _detect(faces: Faces, names: list[str], folder: Path, largest: int) -> np.nd
             assert photograph.pixels is not None
             scale = photograph.width / photograph.pixels.shape[1], photograph.height / photograph.pixels.shape[0]
             found.append(boxes * np.array([*scale, *scale, 1], np.float32))
+    return found
+
+
+def stacked(found: list[np.ndarray]) -> np.ndarray:
+    """Boxes (K, 5) of each photograph as detections (N, K, 6) of the one class."""
     out = np.zeros((len(found), max(map(len, found), default=0), 6), np.float32)
     for row, boxes in zip(out, found):
         row[: len(boxes), :5] = boxes

@@ -5,7 +5,7 @@ import re
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What may be opened: no format that runs another program or a script.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -42,6 +42,8 @@ def decode(content: bytes, at_least: int | None = None, fit: bool = False, annot
             return Decoded(_rgb(image), original if upright else (width, height))
     except Undecodable:
         raise
+    except UnidentifiedImageError:
+        raise Undecodable(f"no picture in a format that is read here ({', '.join(FORMATS)})") from None
     # Decoders fail on damaged files with nearly any exception.
     except Exception as error:
         # The address of a buffer would make each run's list another.

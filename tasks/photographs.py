@@ -36,11 +36,11 @@ class Photograph:
     reason: str = ""
 
 
-def listed(source: str, leave_out: Path | None = None) -> list[str]:
+def listed(source: str, leave_out: str = "") -> list[str]:
     """The files of a folder (with those in it), of a glob, of a list (.txt, a path a line), or a single one: sorted, as absolute paths.
 
-    A folder gives what ends like a picture; a list or a glob all that it names. `leave_out`: a folder within that is not searched.
-    Raises Error where there is nothing.
+    A folder gives what ends like a picture; a list or a glob all that it names. A folder that holds one named `leave_out`, or below
+    one that does, is not searched. Raises Error where there is nothing.
     """
     path = Path(source)
     if path.is_dir():
@@ -63,7 +63,7 @@ def listed(source: str, leave_out: Path | None = None) -> list[str]:
     return sorted(set(found))
 
 
-def _of_folder(folder: Path, leave_out: Path | None) -> list[str]:
+def _of_folder(folder: Path, leave_out: str) -> list[str]:
     found = []
 
     def unreadable(error: OSError) -> None:
@@ -72,7 +72,9 @@ def _of_folder(folder: Path, leave_out: Path | None) -> list[str]:
         found.append(os.path.abspath(error.filename))
 
     for here, inner, names in os.walk(folder, onerror=unreadable):
-        inner[:] = [name for name in inner if leave_out is None or Path(here, name).resolve() != leave_out.resolve()]
+        if leave_out in inner:
+            inner.clear()
+            continue
         found += [os.path.abspath(Path(here, name)) for name in names if Path(name).suffix.lower() in SUFFIXES]
     return found
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 import models
-from tasks import augment, config, data, progress, provenance, tracking, training, weights
+from tasks import augment, config, data, optimizers, progress, provenance, tracking, training, weights
 from tasks.config import Profile
 from tasks.errors import Error
 from tasks.experiment import Experiment, Pretrained
@@ -181,7 +181,8 @@ def count(network: str, architecture: Mapping[str, Any], info: data.Info) -> int
 
 def code(network: str, task: str) -> list[str]:
     """SHA-256 of the files that a training's numbers depend on."""
-    files = [Path(models.__path__[0]) / f"{network}.py", Path(training.__file__), Path(augment.__file__)]
+    files = [Path(models.__path__[0]) / f"{network}.py"]
+    files += [Path(str(module.__file__)) for module in (training, optimizers, augment)]
     if task == "detect":
         files += [Path(__file__).with_name(f"{name}.py") for name in ("detect", models.trainer(network)) if name]
     return [sha256(path) for path in files]

@@ -216,7 +216,7 @@ def test_bad_photographs_have_a_row_with_the_reason(make_profile: MakeProfile, t
     summary = annotate(make_profile(), source, to, QUICK)
     reasons = {Path(path).name: reason for path, reason in zip(table(to)["image_path"], table(to)["reason"])}
     for name, reason in (
-        ("text.jpg", "UnidentifiedImageError"), ("half.png", "OSError"), ("empty.png", "UnidentifiedImageError"),
+        ("text.jpg", "no picture in a format"), ("half.png", "OSError"), ("empty.png", "no picture in a format"),
         ("bomb.png", "decompression bomb"), ("float.tif", "no known range"), ("lost.jpg", "FileNotFoundError"),
     ):  # fmt: skip
         assert reason in reasons[name]
@@ -239,6 +239,12 @@ def test_what_cannot_be_started_is_refused(make_profile: MakeProfile, tmp_path: 
     (tmp_path / "file").write_text("")
     with pytest.raises(Error, match="give another folder"):
         annotate(profile, source, tmp_path / "file" / "out", QUICK)
+    with pytest.raises(Error, match="the photographs are in it"):
+        annotate(profile, source, source, QUICK)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "faces.csv").write_text("my,data")
+    with pytest.raises(Error, match="would be overwritten"):
+        annotate(profile, source, tmp_path / "mine", QUICK)
     with pytest.raises(Error, match="another annotator"), FileLock(_lock(to)):
         annotate(profile, source, to, QUICK)
     for key, weights, message in (
@@ -265,6 +271,16 @@ def test_a_list_and_a_glob_name_photographs(make_profile: MakeProfile, tmp_path:
     assert [Path(path).name for path in table(to)["image_path"].unique()] == ["000.png", "001.png", "gone.png"]
     annotate(make_profile(), f"{source}/00[12].png", to, QUICK)
     assert [Path(path).name for path in table(to)["image_path"].unique()] == ["001.png", "002.png"]
+
+
+def test_pictures_are_left_out_and_an_output_among_the_photographs_is_not_annotated(
+    make_profile: MakeProfile, tmp_path: Path
+) -> None:
+    profile, source = make_profile(), people.write(tmp_path / "in", 3)
+    assert annotate(profile, source, source / "out", QUICK)["photographs"] == 3
+    assert annotate(profile, source, tmp_path / "other", QUICK)["photographs"] == 3
+    annotate(profile, source, source / "out", QUICK.model_copy(update={"pictures": False}))
+    assert not table(source / "out")["picture"].any()
 
 
 def test_damaged_parts_are_done_again(make_profile: MakeProfile, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_wrong_arguments_are_refused(make_profile: MakeProfile, tmp_path: Path) 
     assert not (tmp_path / "out.onnx").exists()
 
 
-@pytest.mark.parametrize("network", ["yolo_v1", pytest.param("yolov8", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("network", ["yolo_v1", "faster_rcnn", pytest.param("yolov8", marks=pytest.mark.slow)])
 def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: str) -> None:
     """Boxes and scores from ONNX, thinned with what the metadata say, are our detections on an image."""
     recipe = {} if network == "yolov8" else {"pretrained": {"source": "package"}}
@@ -110,11 +110,3 @@ def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: st
         expected = ours(images)
     assert (expected[..., 4] > 0).sum() >= 2
     torch.testing.assert_close(suppress(corners, scores, **rules), expected, atol=1e-2, rtol=1e-3)
-
-
-def test_two_stages_are_refused(tmp_path: Path) -> None:
-    profile = detection_profile(tmp_path / "profile", "faster_rcnn", pretrained={"source": "package"})
-    configuration = train.describe(profile, "squares", data.info(profile.processed("squares")), 0)
-    weights.save(profile.results("squares") / "weights" / "seed-0.safetensors", configuration.build(), configuration)
-    with pytest.raises(Error, match="thins its proposals inside"):
-        export(profile, "squares", tmp_path / "network.onnx")

@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import models
 from tasks import weights
 from tasks.face_settings import FindFaces
-from tasks.faces import Faces, View, _starts, canvas
+from tasks.faces import Faces, View, _starts, canvas, merge
 from tests.tasks import people
 
 WEIGHTS = Path(models.__path__[0]) / "weights" / "face.safetensors"
@@ -60,10 +60,28 @@ def test_a_crowd_is_found_in_tiles() -> None:
 
 
 def test_boxes_that_overlap_merge() -> None:
-    loose, tight = load(nms=1.0, threshold=0.05), load(nms=0.3, threshold=0.05)
+    loose, tight = load(nms=1.0, inside=1.0, threshold=0.05), load(nms=0.3, threshold=0.05)
     many, one = loose.detect([people.portrait()])[0], tight.detect([people.portrait()])[0]
     assert len(many) > len(one) >= 1
     assert np.array_equal(many[0], one[0])
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(1, 30)] * 2), max_size=12), st.floats(0.1, 0.9), st.floats(0.3, 1)
+)
+def test_of_boxes_that_are_alike_or_within_one_another_the_surest_stays(
+    places: list[tuple[int, ...]], overlap: float, inside: float
+) -> None:
+    boxes = np.array([[x, y, x + w, y + h, 1 - 0.01 * i] for i, (x, y, w, h) in enumerate(places)], np.float32).reshape(-1, 5)
+    kept = merge(boxes, overlap, inside)
+    assert {tuple(box) for box in kept} <= {tuple(box) for box in boxes}
+    assert len(kept) == 0 if not len(boxes) else np.array_equal(kept[0], boxes[0])
+    for surer, box in combinations(kept, 2):
+        shared = np.prod((np.minimum(surer[2:4], box[2:4]) - np.maximum(surer[:2], box[:2])).clip(0))
+        areas = [np.prod(b[2:4] - b[:2]) for b in (surer, box)]
+        assert surer[4] > box[4]
+        assert shared / (sum(areas) - shared) <= overlap + 1e-6
+        assert shared <= inside * areas[1] + 1e-3
 
 
 def test_ultralytics_does_not_replace_pillow() -> None:

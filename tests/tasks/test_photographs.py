@@ -11,11 +11,11 @@ from tests.tasks.people import save
 
 
 def test_a_folder_is_listed_with_those_in_it_but_for_the_output(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a/c.PNG", "out/d.png", "notes.txt", ".hidden.webp"):
+    for name in ("b.jpg", "a/c.PNG", "out/.state/lock", "out/pictures/d.png", "notes.txt", ".hidden.webp"):
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    found = photographs.listed(str(tmp_path), leave_out=tmp_path / "out")
+    found = photographs.listed(str(tmp_path), leave_out=".state")
     assert [os.path.relpath(path, tmp_path) for path in found] == [".hidden.webp", "a/c.PNG", "b.jpg"]
     with pytest.raises(Error, match="nothing fits the pattern"):
         photographs.listed(f"{tmp_path}/*.gif")

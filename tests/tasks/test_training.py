@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tasks import data, training
 from tasks.config import Profile
 from tasks.errors import Error
+from tasks.experiment import Train
+from tasks.optimizers import Update
 from tasks.train import describe
 
 MakeProfile = Callable[..., Profile]
@@ -77,6 +79,20 @@ def test_a_run_that_was_killed_ends_where_an_uninterrupted_one_ends(
     assert_same(whole, resumed)
     for one, other in zip(run.history, again.history, strict=True):
         assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in other.items() if k != "seconds"}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 5])
+def test_one_cycle_is_as_short_as_is_asked_for(steps: int) -> None:
+    network = torch.nn.Linear(2, 1)
+    recipe = Train.model_validate(
+        {"epochs": 1, "batch_size": 1, "loss": "cross-entropy", "optimizer": {"name": "sgd", "lr": 0.1}}
+    )
+    update = Update(network, recipe, steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(update.optimizer.param_groups[0]["lr"])
+        update(network(torch.ones(1, 2)).square().sum())
+    assert 0 < max(rates) <= 0.1
 
 
 def test_a_checkpoint_of_another_configuration_is_not_used(make_profile: MakeProfile, tmp_path: Path) -> None:
