@@ -120,11 +120,14 @@ def _training(folder: Path) -> dict[str, Any]:
 
 
 def first_layer(network: nn.Module, info: Info) -> np.ndarray | None:
-    """What a classifier's first layer looks for, (units, H, W, C): its kernels, or a picture a unit; None where there is no such layer."""
+    """What a classifier's first layer looks for, (units, H, W, C): its kernels, or a picture a unit; None where no layer sees the image."""
     layer = next((m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
     if info.task != "classify" or layer is None:
         return None
     weight = layer.weight.detach().float().cpu()
+    if weight.ndim == 4 and weight.shape[1] != info.channels:
+        # What it is given is no picture any more.
+        return None
     if weight.ndim == 2:
         weight = weight.view(len(weight), info.channels, info.size, info.size)
     return weight.permute(0, 2, 3, 1).numpy()

@@ -8,10 +8,11 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+import models
 from tasks import data, metrics, training, weights
 from tasks.cli import run
 from tasks.errors import Error
-from tasks.evaluate import evaluate, kind, main, summary
+from tasks.evaluate import evaluate, first_layer, kind, main, summary
 from tasks.files import write_json
 from tasks.train import describe
 
@@ -80,6 +81,14 @@ def test_classes(make_profile):
         "confused.png",
     }
     assert (profile.evaluated("classes") / "metrics.json").read_bytes() == (folder / "metrics.json").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "drawn"), [("cnn", True), ("mlp", True), ("resnet", True), ("compact", False), ("knn", False)])
+def test_a_first_layer_is_drawn_where_it_sees_the_image(make_profile, name, drawn):
+    info = data.info(make_profile().processed("tiny-classes")).model_copy(update={"size": 32})
+    seen = first_layer(models.build(name, models.Shape(3, 3, 32), {}), info)
+    assert (seen is not None) == drawn
+    assert seen is None or (seen.ndim, seen.shape[-1]) == (4, 3)
 
 
 def test_pictures(make_profile):
