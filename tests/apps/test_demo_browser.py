@@ -117,7 +117,7 @@ def test_bad_files_get_a_message_and_the_page_goes_on(page: Page, address: str, 
     whole = photograph()["buffer"]
     page.goto(address)
     for name, content, message in (
-        ("notes.jpg", b"Dear diary", "notes.jpg cannot be used: it is no picture"),
+        ("notes.jpg", b"Dear diary", "notes.jpg cannot be used: no picture"),
         ("half.jpg", whole[: len(whole) // 2], "half.jpg cannot be used"),
         ("bomb.png", bomb.getvalue(), "decompression bomb"),
         ("<b>bold.jpg", b"markup", "bold.jpg cannot be used"),
@@ -184,7 +184,7 @@ def test_faces_are_shown_with_their_emotions_and_downloaded(page: Page, address:
     with Image.open(download.value.path()) as picture:
         assert (picture.format, picture.size) == ("PNG", (200, 200))
     page.set_input_files("#faces-upload input[type=file]", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"none"})
-    expect(page.locator("#faces-message [role=alert]")).to_contain_text("notes.jpg cannot be used: it is no picture")
+    expect(page.locator("#faces-message [role=alert]")).to_contain_text("notes.jpg cannot be used: no picture")
     expect(page.locator("#faces-csv")).to_be_disabled()
 
 

@@ -105,9 +105,9 @@ GOOD = {
     "name with ümlaut.webp": encoded(RED, "WEBP"),
 }
 BAD = {
-    "text.txt": (b"hello", "it is no picture in a format that is read here"),
+    "text.txt": (b"hello", "no picture in a format that is read here"),
     "truncated.jpg": (encoded(Image.fromarray(PHOTO), "JPEG")[:-200], "truncated"),
-    "empty.png": (b"", "it is no picture"),
+    "empty.png": (b"", "no picture"),
     # The width in the header, with its checksum.
     "no-pixels.bmp": (encoded(RED, "BMP")[:18] + bytes(4) + encoded(RED, "BMP")[22:], ""),
     "bomb.png": (encoded(Image.new("1", (20_000, 20_000))), "omb"),
@@ -142,7 +142,7 @@ def test_every_kind_of_file_is_used_or_listed_with_its_reason(profile: Profile, 
 
 def test_a_single_file_that_cannot_be_used_is_an_error(profile: Profile, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(Error, match=r"text.png: it is no picture in a format that is read here \(JPEG, PNG"):
+    with pytest.raises(Error, match=r"text.png: no picture in a format that is read here \(JPEG, PNG"):
         apply(profile, "pairs", tmp_path / "text.png", tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()
 
