@@ -338,9 +338,15 @@ class Study:
         import optuna
 
         known = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
-        self.trials = [
-            self._read(trial if trial.state.is_finished() else optuna.Trial(self._study, trial._trial_id)) for trial in known
-        ]
+        for stored in known:
+            if stored.state.is_finished():
+                self.trials.append(self._read(stored))
+                continue
+            self._study.sampler = self._sampler(stored.number)
+            handle = optuna.Trial(self._study, stored._trial_id)
+            if len(stored.params) < len(self.sweep.space):
+                self._skip(handle, stored)
+            self.trials.append(self._read(handle))
         for trial, stored in zip(self.trials, known):
             if stored.state.is_finished():
                 trial.state = stored.user_attrs["state"]
@@ -350,6 +356,13 @@ class Study:
             elif trial.state == "running" and not trial.rows:
                 self._admit(trial)
         return self.trials
+
+    def _skip(self, handle: "optuna.Trial", stored: "optuna.trial.FrozenTrial") -> None:
+        """Let the sampler draw again what it had drawn of a trial when it was killed: its next numbers are then those that it would have drawn."""
+        fixed = stored.system_attrs.get("fixed_params", {})
+        for key, distribution in stored.distributions.items():
+            if key not in fixed and key not in handle.relative_params:
+                self._study.sampler.sample_independent(self._study, stored, key, distribution)
 
     def _admit(self, trial: Trial) -> None:
         """Refuse what is over the budget, or cannot be built."""

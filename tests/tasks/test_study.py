@@ -108,6 +108,31 @@ def test_a_trial_that_was_killed_goes_on_where_it_was(make: MakeStudy) -> None:
     assert again.trained == 1
 
 
+@pytest.mark.parametrize("number", [0, 2, 6])
+def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_to_its_end(make: MakeStudy, number: int) -> None:
+    """The first, with the block's own values, one of the random phase, and one that the sampler draws."""
+    space = {"architecture.widths.0": {"int": [4, 64]}, "train.optimizer.lr": {"float": [0.001, 0.1], "log": True}}
+    changes = {"trials": 9, "train": TRAIN, "space": space}
+    wholes = []
+    for name in ("whole", "killed"):
+        study = make(name, **changes)
+        for value in range(number):
+            trial = study.ask()
+            assert trial is not None
+            for epoch in range(1, TRAIN["epochs"] + 1):
+                study.report(trial.number, {"epoch": epoch, "seconds": 1.0, "val_loss": 1 / (1 + value)})
+            study.finish(trial.number, "complete")
+        if name == "whole":
+            trial = study.ask()
+        else:
+            study._study.sampler = study._sampler(number)
+            study.sweep.space["architecture.widths.0"].suggest(study._study.ask(), "architecture.widths.0")
+            (trial,) = make(name, **changes).running()
+        assert trial is not None
+        wholes.append(trial.sampled)
+    assert wholes[0] == wholes[1]
+
+
 def test_a_trial_that_was_stopped_but_not_written_down_stays_stopped(make: MakeStudy) -> None:
     study = make(train=TRAIN)
     for number, value in enumerate((0.1, 0.2, 9.0)):
