@@ -28,8 +28,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from apps.faces import MAX_BYTES, Reader
 from tasks import config
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
 
 HOST = "127.0.0.1"
 WAITING = 16  # photographs at once; further ones are told to come back
@@ -201,6 +201,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -19,10 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps import images
 from tasks import config
-from tasks.cli import QUIET
+from tasks.common.cli import QUIET
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.preparation import Target
+from tasks.params.preparation import Target
 
 # Gradio reads its settings, and where uploads go, when it is imported.
 for _name, _value in {**QUIET, "HF_HUB_OFFLINE": "1"}.items():
@@ -299,6 +299,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from apps import images
-from tasks import data, drawing
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.preparation import PrepareDetect
+from tasks.datasets import data
+from tasks.imaging import drawing
+from tasks.params.preparation import PrepareDetect
 
 EXAMPLES = 5
 LOWEST = 0.05  # of the slider

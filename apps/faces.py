@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tasks import annotations, annotator, face_weights, photographs
-from tasks.annotations import Row
-from tasks.annotator import Annotator
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.face_settings import Annotate
-from tasks.photographs import Photograph
-from tasks.readers import EMOTIONS
+from tasks.datasets.readers import EMOTIONS
+from tasks.faces import annotations, annotator, face_weights, photographs
+from tasks.faces.annotations import Row
+from tasks.faces.annotator import Annotator
+from tasks.faces.photographs import Photograph
+from tasks.params.face_settings import Annotate
 
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000

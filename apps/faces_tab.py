@@ -9,11 +9,11 @@ import gradio as gr
 
 from apps import images as shown
 from apps.faces import MAX_BYTES, MAX_PIXELS, Reader, Seen, sentence
-from tasks import embedded
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.readers import EMOTIONS
-from tasks.sources import DATASETS
+from tasks.datasets import embedded
+from tasks.datasets.readers import EMOTIONS
+from tasks.datasets.sources import DATASETS
 
 # What a file of the page is written by: its content and name, to the path that may be given out.
 Write = Callable[[bytes, str], str]

@@ -14,12 +14,16 @@ from torch import nn
 
 import models
 from tasks import apply as applying
-from tasks import embedded, filters, images, metrics, provenance, weights
+from tasks.common import provenance
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.preparation import PrepareTranslate, Target
-from tasks.sources import DATASETS
-from tasks.tiles import filter_image
+from tasks.datasets import embedded
+from tasks.datasets.sources import DATASETS
+from tasks.evaluation import metrics
+from tasks.imaging import filters, images
+from tasks.imaging.tiles import filter_image
+from tasks.learning import weights
+from tasks.params.preparation import PrepareTranslate, Target
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tasks import provenance
-from tasks.errors import Error
-from tasks.files import write_json
+from tasks.common import provenance
+from tasks.common.errors import Error
+from tasks.common.files import write_json
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = (
@@ -55,6 +55,6 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -8,7 +8,9 @@ import torch
 
 from benchmarks.fractional import Published
 from benchmarks.training import prepared
-from tasks import data, train, training
+from tasks import train
+from tasks.datasets import data
+from tasks.learning import training
 
 ACCURACY = 0.83
 EPOCHS = 30

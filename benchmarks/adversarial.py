@@ -7,7 +7,8 @@ import torch
 
 import models
 from benchmarks.timing import compare
-from tasks import config, training
+from tasks import config
+from tasks.learning import training
 
 STEPS = 3
 SIZE = 128

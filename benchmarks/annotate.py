@@ -16,15 +16,18 @@ from PIL import Image
 
 import models
 from benchmarks.timing import compare
-from tasks import config, embedded, emotions, photographs, weights
+from tasks import config
 from tasks.annotate import annotate
-from tasks.annotator import Annotator
-from tasks.errors import Error
-from tasks.face_settings import Annotate, ReadEmotions, Weights
-from tasks.face_weights import find
-from tasks.faces import read
-from tasks.sources import DATASETS
-from tasks.weights import Configuration
+from tasks.common.errors import Error
+from tasks.datasets import embedded
+from tasks.datasets.sources import DATASETS
+from tasks.faces import emotions, photographs
+from tasks.faces.annotator import Annotator
+from tasks.faces.detector import read
+from tasks.faces.face_weights import find
+from tasks.learning import weights
+from tasks.learning.weights import Configuration
+from tasks.params.face_settings import Annotate, ReadEmotions, Weights
 
 PHOTOGRAPHS = 24
 SIZE = 640  # the published loop's, and ours

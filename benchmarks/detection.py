@@ -14,8 +14,11 @@ from torchvision.transforms import v2
 
 import models
 from benchmarks.timing import compare, rate
-from tasks import config, data, detect, detections, training, weights
-from tasks.data import Data, Info
+from tasks import config
+from tasks.datasets import data
+from tasks.datasets.data import Data, Info
+from tasks.evaluation import detections
+from tasks.learning import detect, training, weights
 
 NETWORKS = ("yolo_v1", "faster_rcnn", "yolov8")
 SIZE, CLASSES, STEPS, IMAGES = 224, 20, 4, 2508

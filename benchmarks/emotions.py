@@ -12,7 +12,7 @@ import skimage.data
 import torch
 
 from benchmarks.timing import compare, rate
-from tasks.emotions import BATCH, EMBEDDED, EMOTIONS, Emotions, export
+from tasks.faces.emotions import BATCH, EMBEDDED, EMOTIONS, Emotions, export
 
 FACES = 1000
 WEIGHTS = EMBEDDED.with_name("emotion-deepface.safetensors")

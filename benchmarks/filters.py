@@ -12,9 +12,9 @@ import torch
 import models
 from benchmarks.timing import compare
 from tasks import config
-from tasks.errors import Error
-from tasks.filters import SIGMA, SOBEL_GAIN
-from tasks.tiles import filter_image
+from tasks.common.errors import Error
+from tasks.imaging.filters import SIGMA, SOBEL_GAIN
+from tasks.imaging.tiles import filter_image
 
 HEIGHT, WIDTH = 3000, 4000
 PREFERRED = "sobel-compact"

@@ -16,7 +16,8 @@ from torchvision.transforms import v2
 from benchmarks.timing import compare, rate
 from benchmarks.training import our_loop, prepared
 from models import Shape, fractional
-from tasks import data, training
+from tasks.datasets import data
+from tasks.learning import training
 
 STEPS = 10
 BATCH = 125

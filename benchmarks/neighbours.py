@@ -11,7 +11,8 @@ import models
 from benchmarks.timing import compare
 from benchmarks.training import prepared
 from models import Shape
-from tasks import data, training
+from tasks.datasets import data
+from tasks.learning import training
 
 QUERIES = 2000
 K = 10

@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.timing import compare
 from tasks import preprocess
-from tasks.preparation import PrepareTranslate, Target
+from tasks.params.preparation import PrepareTranslate, Target
 
 IMAGES = 100
 SIZE = 128

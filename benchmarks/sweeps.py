@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks import cluster, config, data, resources, train, tuning, weights
+from tasks import config, train
+from tasks.common import cluster
 from tasks.config import Profile
-from tasks.study import Study, Trial
+from tasks.datasets import data
+from tasks.learning import weights
 from tasks.sweep import experiment
+from tasks.sweeps import resources, tuning
+from tasks.sweeps.study import Study, Trial
 
 SEEDS = (0, 1, 2)
 TRIALS = 12

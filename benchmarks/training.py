@@ -12,7 +12,9 @@ from torchvision.datasets import VisionDataset
 from torchvision.transforms import v2
 
 from benchmarks.timing import compare
-from tasks import config, data, train, training
+from tasks import config, train
+from tasks.datasets import data
+from tasks.learning import training
 
 STEPS = 20
 

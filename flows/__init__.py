@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tasks.cli import QUIET
+from tasks.common.cli import QUIET
 
 ROOT = Path(__file__).resolve().parent.parent
 

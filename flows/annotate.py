@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows import ROOT
 from tasks import annotate as annotation
 from tasks import config
-from tasks.photographs import SUFFIXES
+from tasks.faces.photographs import SUFFIXES
 
 INBOX, ANNOTATED = "runs/inbox", "runs/annotated"
 
@@ -61,6 +61,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

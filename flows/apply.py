@@ -52,6 +52,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

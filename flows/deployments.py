@@ -12,7 +12,7 @@ from flows.evaluate import evaluate
 from flows.rebuild import rebuild
 from flows.sweep import sweep
 from flows.train import train
-from tasks.errors import Error
+from tasks.common.errors import Error
 
 # Runs, each a process; those that are late wait.
 AT_ONCE = 3
@@ -56,6 +56,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -12,7 +12,7 @@ from flows import ROOT
 from flows.train import OVERRIDES
 from tasks import config
 from tasks import evaluate as evaluation
-from tasks.errors import Error
+from tasks.common.errors import Error
 
 run_evaluation = task(name="evaluate", cache_policy=NO_CACHE, log_prints=True)(evaluation.evaluate)
 
@@ -44,6 +44,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

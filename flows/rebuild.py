@@ -15,9 +15,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
 from flows import ROOT
-from tasks import config, stages
+from tasks import config
+from tasks.common import stages
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
 
 
 @task(task_run_name="{name}", cache_policy=NO_CACHE)
@@ -76,6 +77,6 @@ def main(profile: Annotated[str, typer.Option(help="the folder of a params.yaml,
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

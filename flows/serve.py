@@ -15,8 +15,10 @@ import httpx
 import typer
 
 from flows import ROOT
-from tasks import config, processes, tracking
-from tasks.errors import Error
+from tasks import config
+from tasks.common import processes
+from tasks.common.errors import Error
+from tasks.learning import tracking
 
 HOST = "127.0.0.1"
 PATIENCE = 120.0  # seconds; a first start makes the databases
@@ -162,6 +164,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -12,9 +12,10 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows import ROOT
-from tasks import config, tracking
+from tasks import config
 from tasks import sweep as sweeping
-from tasks.study import Study
+from tasks.learning import tracking
+from tasks.sweeps.study import Study
 
 # Seconds between two tables: each is a request to the server.
 EVERY = 10.0
@@ -83,6 +84,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from flows import ROOT
 from tasks import config
 from tasks import train as training
-from tasks.errors import Error
-from tasks.files import write_json
+from tasks.common.errors import Error
+from tasks.common.files import write_json
 
 run_training = task(name="train", cache_policy=NO_CACHE, log_prints=True)(training.train)
 
@@ -59,6 +59,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -1,7 +1,7 @@
 """MobileNetV2 (Sandler et al. 2018) as a backbone: torchvision's network, its first blocks frozen, features of strides 16 and 32.
 
 Its 14th block has 96 channels at stride 16, its last 1,280 at stride 32. Its ImageNet weights are put in before training, from where
-the experiment says (`tasks.pretrained`).
+the experiment says (`tasks.learning.pretrained`).
 """
 
 from typing import Annotated

@@ -1,7 +1,7 @@
 """YOLOv8 of ultralytics (2023), an anchor-free one-stage detector: the peer that our own detectors are held against.
 
 The network is ultralytics' own, built from its description without a download, in its sizes n (3.0 million parameters) to m. It is
-trained from scratch by ultralytics' own trainer (`tasks.yolo`), with its losses, augmentation and moving average. At 224 px,
+trained from scratch by ultralytics' own trainer (`tasks.learning.yolo`), with its losses, augmentation and moving average. At 224 px,
 from 2,250 images and within an hour on two cores, little can be expected of it.
 """
 

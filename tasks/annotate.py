@@ -26,26 +26,16 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tasks import (
-    annotations,
-    annotator,
-    config,
-    contact_sheet,
-    emotions,
-    face_weights,
-    faces,
-    files,
-    images,
-    parallel,
-    photographs,
-    provenance,
-    tracking,
-)
-from tasks.annotations import Parts, Row
-from tasks.annotator import Files
+from tasks import config
+from tasks.common import files, provenance
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.face_settings import Annotate
+from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, parallel, photographs
+from tasks.faces.annotations import Parts, Row
+from tasks.faces.annotator import Files
+from tasks.imaging import images
+from tasks.learning import tracking
+from tasks.params.face_settings import Annotate
 
 STATE = ".annotate"
 PART = 64  # photographs whose rows are flushed together
@@ -184,7 +174,7 @@ def _fingerprint(found: Files, settings: Annotate) -> str:
 
 def _check(found: Files) -> None:
     """Raises Error for weights of another network, before any photograph is opened."""
-    faces.read(found.faces)
+    detector.read(found.faces)
     emotions.Emotions.load(found.emotions)
 
 
@@ -257,7 +247,7 @@ def main(
 
     Interrupted or killed, the same command goes on, and has lost the last 20 seconds at most; what is new in IN is added. Read are JPEG,
     PNG, WebP, BMP, GIF and TIFF. Works offline, with the weights that come along; every number that may be set stands in
-    tasks/face_settings.py, and a block below `annotate` in params.yaml sets it.
+    tasks/params/face_settings.py, and a block below `annotate` in params.yaml sets it.
     """
     profile = config.load(experiments=False)
     settings = Annotate(source="", pictures=pictures)
@@ -277,6 +267,6 @@ def _with(settings: Annotate, **weights: Path | None) -> Annotate:
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

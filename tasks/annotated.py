@@ -18,13 +18,17 @@ from PIL import Image
 
 import models
 from tasks import annotate as annotating
-from tasks import config, face_weights, found_faces, preprocess, provenance, readers
+from tasks import config, preprocess
+from tasks.common import provenance
+from tasks.common.errors import Error
+from tasks.common.files import atomic, atomic_folder, write_json
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.faces import read
-from tasks.files import atomic, atomic_folder, write_json
-from tasks.preparation import PrepareDetect
-from tasks.records import Raw
+from tasks.datasets import readers
+from tasks.datasets.records import Raw
+from tasks.evaluation import found_faces
+from tasks.faces import face_weights
+from tasks.faces.detector import read
+from tasks.params.preparation import PrepareDetect
 
 SHOWN = 6  # annotated photographs on the report's page
 SIDE = 900  # pixels of their long side
@@ -136,6 +140,6 @@ def main(name: Annotated[str, typer.Argument(help="a key of `annotate` in params
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -31,12 +31,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from tasks import config, drawing, files, images, provenance, weights
+from tasks import config
+from tasks.common import files, provenance
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.images import Undecodable
-from tasks.tiles import filter_image
-from tasks.weights import Configuration
+from tasks.imaging import drawing, images
+from tasks.imaging.images import Undecodable
+from tasks.imaging.tiles import filter_image
+from tasks.learning import weights
+from tasks.learning.weights import Configuration
 
 APPLIED, SKIPPED, LOCK = "applied.csv", "skipped.csv", ".apply.lock"
 MAX_BYTES = 1 << 30  # no image of `images.MAX_PIXELS` is larger
@@ -359,6 +362,6 @@ def report(applied: Applied, to: Path) -> None:
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

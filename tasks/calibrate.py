@@ -16,12 +16,14 @@ from rich.console import Console
 from rich.progress import track
 from scipy.special import softmax
 
-from tasks import config, data, provenance
-from tasks.calibration import Calibration, fit_temperature, floor_of, threshold_for
+from tasks import config
+from tasks.common import provenance
+from tasks.common.errors import Error
+from tasks.common.files import write_json
 from tasks.config import Profile
-from tasks.emotions import SIZE, Emotions, sharpness
-from tasks.errors import Error
-from tasks.files import write_json
+from tasks.datasets import data
+from tasks.evaluation.calibration import Calibration, fit_temperature, floor_of, threshold_for
+from tasks.faces.emotions import SIZE, Emotions, sharpness
 
 # Standard deviations of the Gaussian that blurs, and sides that faces are shrunk to, in pixels of a face of 48.
 SIGMAS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -93,6 +95,6 @@ def main(experiment: Annotated[str, typer.Argument(help="a key of `calibrate` in
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -15,13 +15,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tasks.block import Block, Name, Share
-from tasks.errors import Error
-from tasks.experiment import LOSSES, Experiment, Published, Train
-from tasks.face_settings import Annotate
-from tasks.preparation import Download, Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
-from tasks.sources import DATASETS
-from tasks.spaces import Asha, Domain, Objective, Ray, Resources, found, replaced
+from tasks.common.errors import Error
+from tasks.datasets.sources import DATASETS
+from tasks.params.block import Block, Name, Share
+from tasks.params.experiment import LOSSES, Experiment, Published, Train
+from tasks.params.face_settings import Annotate
+from tasks.params.preparation import Download, Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
+from tasks.params.spaces import Asha, Domain, Objective, Ray, Resources, found, replaced
 
 # What a key of a sweep's space may not name: ASHA counts in epochs, and what was trained on chooses nothing.
 FIXED = {
@@ -31,7 +31,7 @@ FIXED = {
 
 
 class Sweep(Block):
-    """A search for the best of many experiments: one of them with a space around it. See `tasks.spaces`."""
+    """A search for the best of many experiments: one of them with a space around it. See `tasks.params.spaces`."""
 
     system: Name = Field(description="the system of the published list that it rebuilds")
     data: Name = Field(description="a key of `preprocess`")
@@ -374,6 +374,6 @@ def main(params: Path = Path("params.yaml")) -> None:
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -3,7 +3,7 @@
     python -m tasks.download DATASET                  the stage: as params.yaml says, into data/raw/DATASET
     python -m tasks.download --to DIR DATASET...      whole data sets, as a mirror for machines without internet
 
-The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before the URLs of `tasks.sources`:
+The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before the URLs of `tasks.datasets.sources`:
 `<mirror>/<dataset>/<file>`, checked against the `SHA256SUMS` there. What is partial stays in runs/state/, which DVC does not delete.
 """
 
@@ -24,11 +24,13 @@ from urllib.parse import quote
 import typer
 from PIL import Image, UnidentifiedImageError
 
-from tasks import archives, config, embedded, files
-from tasks.errors import Error
-from tasks.preparation import Download
-from tasks.sources import DATASETS, Dataset, File, Images
-from tasks.transfer import Effort, Fetcher, Got, NotThere, Want, disk, is_url
+from tasks import config
+from tasks.common import files
+from tasks.common.errors import Error
+from tasks.datasets import archives, embedded
+from tasks.datasets.sources import DATASETS, Dataset, File, Images
+from tasks.datasets.transfer import Effort, Fetcher, Got, NotThere, Want, disk, is_url
+from tasks.params.preparation import Download
 
 # Bounds of what has no stated size.
 MAX_IMAGE = 32 << 20
@@ -331,6 +333,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -15,11 +15,15 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from tasks import config, data, figures, provenance, tracking, weights
+from tasks import config
+from tasks.common import provenance
+from tasks.common.errors import Error
+from tasks.common.files import atomic_folder, write_json
 from tasks.config import Profile
-from tasks.data import Data, Info
-from tasks.errors import Error
-from tasks.files import atomic_folder, write_json
+from tasks.datasets import data
+from tasks.datasets.data import Data, Info
+from tasks.evaluation import figures
+from tasks.learning import tracking, weights
 
 # What stands in a result as the training wrote it.
 KEPT = (
@@ -96,7 +100,7 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
 
 def kind(task: str) -> Any:
     """The module that measures and writes a task's outputs."""
-    return importlib.import_module(f"tasks.{KINDS[task]}")
+    return importlib.import_module(f"tasks.evaluation.{KINDS[task]}")
 
 
 def summary(results: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
@@ -153,6 +157,6 @@ def main(experiment: Annotated[str, typer.Argument(help="a key of `experiments` 
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -13,10 +13,10 @@ from torch.export import Dim
 
 from models.boxes import Detector
 from tasks import apply, config
+from tasks.common.errors import Error
+from tasks.common.files import atomic
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.files import atomic
-from tasks.weights import Configuration
+from tasks.learning.weights import Configuration
 
 
 def export(profile: Profile, experiment: str, to: Path, weights: Path | None = None) -> Path:
@@ -95,6 +95,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -13,14 +13,15 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from tasks import config, detections, found_faces
+from tasks import config
 from tasks.annotated import photographs, write_photographs
+from tasks.common.errors import Error
+from tasks.common.files import write_json, write_text
 from tasks.config import Profile
-from tasks.data import info
-from tasks.errors import Error
-from tasks.face_settings import FindFaces
-from tasks.faces import Faces, merge
-from tasks.files import write_json, write_text
+from tasks.datasets.data import info
+from tasks.evaluation import detections, found_faces
+from tasks.faces.detector import Faces, merge
+from tasks.params.face_settings import FindFaces
 
 # Pixels of the long side, one look each; overlaps from which of two boxes one stays; and shares of a box within a surer one.
 SIZES = ((160,), (320,), (160, 320), (160, 640), (160, 320, 640))
@@ -74,6 +75,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -1,4 +1,4 @@
-"""Prepare a data set: fixed-size uint8 arrays with a fixed split, in data/processed/<name>/ (see tasks.data).
+"""Prepare a data set: fixed-size uint8 arrays with a fixed split, in data/processed/<name>/ (see tasks.datasets.data).
 
 python -m tasks.preprocess NAME        NAME is a key of `preprocess` in params.yaml
 """
@@ -25,14 +25,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tasks import cli, config, filters, images, readers
-from tasks.arrays import Part, SplitWriter, moments
+from tasks import config
+from tasks.common import cli
+from tasks.common.errors import Error
+from tasks.common.files import atomic_folder, write_json
 from tasks.config import Profile
-from tasks.data import SPLITS, Info, Split
-from tasks.errors import Error
-from tasks.files import atomic_folder, write_json
-from tasks.preparation import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
-from tasks.records import Image, Item, Problem, Raw
+from tasks.datasets import readers
+from tasks.datasets.arrays import Part, SplitWriter, moments
+from tasks.datasets.data import SPLITS, Info, Split
+from tasks.datasets.records import Image, Item, Problem, Raw
+from tasks.imaging import filters, images
+from tasks.params.preparation import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
 
 CHUNK = 64
 log = logging.getLogger(__name__)

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tasks import config, weights
+from tasks import config
+from tasks.common.errors import Error
+from tasks.common.files import sha256, write_json
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.files import sha256, write_json
+from tasks.learning import weights
 
 # What a card keeps of metrics.json.
 KEPT = ("dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "parameters", "epochs", "git_commit")
@@ -79,6 +80,6 @@ def main(
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -12,13 +12,15 @@ import pandas as pd
 import typer
 from scipy.special import softmax
 
-from tasks import config, data, figures, reliability_figures
+from tasks import config
 from tasks.calibrate import trained, worsened
-from tasks.calibration import Calibration, accuracy_by_coverage, bins
+from tasks.common.errors import Error
+from tasks.common.files import atomic_folder, write_json
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.files import atomic_folder, write_json
-from tasks.metrics import calibration_error, classify
+from tasks.datasets import data
+from tasks.evaluation import figures, reliability_figures
+from tasks.evaluation.calibration import Calibration, accuracy_by_coverage, bins
+from tasks.evaluation.metrics import calibration_error, classify
 
 # Shares of the faces that get an answer.
 COVERAGES = np.arange(1, 21) / 20
@@ -27,7 +29,7 @@ COVERAGES = np.arange(1, 21) / 20
 def reliability(profile: Profile, name: str) -> dict[str, Any]:
     """Measure calibration, coverage and robustness on test; write results/<name>/reliability.json, reliability/, and the faces' rows.
 
-    Faces go the way that those of photographs go (`tasks.emotions`). Raises Error where the experiment is not calibrated.
+    Faces go the way that those of photographs go (`tasks.faces.emotions`). Raises Error where the experiment is not calibrated.
     """
     folder = profile.results(name)
     try:
@@ -107,6 +109,6 @@ def main(experiment: Annotated[str, typer.Argument(help="a key of `calibrate` in
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -14,11 +14,14 @@ import pandas as pd
 from pydantic import BaseModel
 
 import models
-from tasks import config, figures, overview, pages, pictures, report_faces, report_sweeps
+from tasks import config
+from tasks.common.errors import Error
+from tasks.common.files import write_text
 from tasks.config import Profile
-from tasks.data import SPLITS
-from tasks.errors import Error
-from tasks.files import write_text
+from tasks.datasets.data import SPLITS
+from tasks.evaluation import figures
+from tasks.imaging import pictures
+from tasks.reports import overview, pages, report_faces, report_sweeps
 
 logger = logging.getLogger(__name__)
 
@@ -360,6 +363,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -22,13 +22,17 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tasks import cluster, config, data, provenance, resources, sweep_figures, tracking, tuning, weights
+from tasks import config
 from tasks import train as train_task
+from tasks.common import cluster, provenance
+from tasks.common.errors import Error
+from tasks.common.files import atomic, atomic_folder, write_json, write_text
 from tasks.config import Profile, Sweep
-from tasks.errors import Error
-from tasks.experiment import Experiment
-from tasks.files import atomic, atomic_folder, write_json, write_text
-from tasks.study import ENDS, Study, Trial
+from tasks.datasets import data
+from tasks.learning import tracking, weights
+from tasks.params.experiment import Experiment
+from tasks.sweeps import figures, resources, tuning
+from tasks.sweeps.study import ENDS, Study, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +221,7 @@ def _write(profile: Profile, name: str, study: Study, fingerprint: str, out: Pat
     with atomic(out / "trials.parquet") as temporary:
         table.to_parquet(temporary, index=False)
     with atomic_folder(out / "plots") as plots, atomic_folder(evaluated) as kept:
-        sweep_figures.draw(study, plots)
+        figures.draw(study, plots)
         curves.to_parquet(kept / "curves.parquet", index=False)
         write_json(kept / "metrics.json", result)
         write_json(kept / "dataset.json", info.model_dump(mode="json"))
@@ -305,6 +309,6 @@ def main(name: Annotated[str, typer.Argument(help="a key of `sweeps` in params.y
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

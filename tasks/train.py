@@ -19,11 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 import models
-from tasks import augment, config, data, optimizers, progress, provenance, tracking, training, weights
+from tasks import config
+from tasks.common import provenance
+from tasks.common.errors import Error
+from tasks.common.files import atomic_folder, sha256, write_json, write_text
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.experiment import Experiment, Pretrained
-from tasks.files import atomic_folder, sha256, write_json, write_text
+from tasks.datasets import data
+from tasks.learning import augment, optimizers, progress, tracking, training, weights
+from tasks.params.experiment import Experiment, Pretrained
 
 
 def train(profile: Profile, name: str, out: Path | None = None) -> Path:
@@ -154,7 +157,7 @@ def describe(
 def fitter(experiment: Experiment) -> Callable[..., training.Run]:
     """What trains the network: our loop, or a trainer of its own with the same contract."""
     trainer = models.trainer(experiment.network)
-    fit: Callable[..., training.Run] = importlib.import_module(f"tasks.{trainer}").fit if trainer else training.fit
+    fit: Callable[..., training.Run] = importlib.import_module(f"tasks.learning.{trainer}").fit if trainer else training.fit
     return fit
 
 
@@ -184,7 +187,7 @@ def code(network: str, task: str) -> list[str]:
     files = [Path(models.__path__[0]) / f"{network}.py"]
     files += [Path(str(module.__file__)) for module in (training, optimizers, augment)]
     if task == "detect":
-        files += [Path(__file__).with_name(f"{name}.py") for name in ("detect", models.trainer(network)) if name]
+        files += [Path(str(training.__file__)).with_name(f"{name}.py") for name in ("detect", models.trainer(network)) if name]
     return [sha256(path) for path in files]
 
 
@@ -199,10 +202,10 @@ def _fingerprint(experiment: Experiment, info: data.Info) -> str:
 
 
 def _pretrain(network: nn.Module, pretrained: Pretrained | None) -> str:
-    """See `tasks.pretrained.load`; its imports take seconds, which a training from nothing does not spend."""
+    """See `tasks.learning.pretrained.load`; its imports take seconds, which a training from nothing does not spend."""
     if pretrained is None:
         return "none"
-    from tasks.pretrained import load
+    from tasks.learning.pretrained import load
 
     return load(network, pretrained)
 
@@ -267,6 +270,6 @@ def main(experiment: Annotated[str, typer.Argument(help="a key of `experiments` 
 
 
 if __name__ == "__main__":
-    from tasks.cli import run
+    from tasks.common.cli import run
 
     run(main)

@@ -12,9 +12,9 @@ import torch
 import yaml
 
 from tasks import config
-from tasks.cli import QUIET
-from tasks.data import Info
-from tasks.files import write_json
+from tasks.common.cli import QUIET
+from tasks.common.files import write_json
+from tasks.datasets.data import Info
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,7 +60,7 @@ def experiment(task: str, **train: Any) -> dict[str, Any]:
 
 
 def write_prepared(folder: Path, task: str, counts: dict[str, int], size: int = 16) -> None:
-    """Prepared data in the layout of `tasks.data`: three classes of coloured noise, or images and their green channel."""
+    """Prepared data in the layout of `tasks.datasets.data`: three classes of coloured noise, or images and their green channel."""
     rng = np.random.default_rng(0)
     classes = ("red", "green", "blue") if task == "classify" else ()
     for split, count in counts.items():

@@ -15,7 +15,8 @@ import httpx
 import pytest
 import yaml
 
-from tasks import config, processes
+from tasks import config
+from tasks.common import processes
 from tasks.config import Profile
 from tasks.train import train
 from tests.conftest import ROOT, experiment, write_prepared

@@ -18,8 +18,9 @@ from PIL import Image
 
 from apps import api
 from apps.api import Results, application
-from tasks import config, processes
-from tasks.annotations import EMOTIONS
+from tasks import config
+from tasks.common import processes
+from tasks.faces.annotations import EMOTIONS
 from tests.apps.conftest import untrained_profile
 from tests.conftest import ROOT
 from tests.tasks import people

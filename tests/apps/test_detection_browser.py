@@ -10,8 +10,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from apps import detection
-from tasks import data, train, weights
+from tasks import train
 from tasks.config import Profile
+from tasks.datasets import data
+from tasks.learning import weights
 from tests.apps.conftest import serving
 from tests.apps.test_demo_browser import CHROMIUM, browser, page, photograph
 from tests.tasks.detection_data import detection_profile

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apps import images
-from tasks import config, filters, metrics
+from tasks import config
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.preparation import Target
+from tasks.evaluation import metrics
+from tasks.imaging import filters
+from tasks.params.preparation import Target
 from tests.apps.conftest import untrained_profile
 
 

@@ -7,8 +7,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.annotate import annotate
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
 from tests.tasks import people
 
 MakeProfile = Callable[..., Profile]

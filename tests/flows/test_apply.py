@@ -8,9 +8,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.apply import apply
-from tasks import data, train, weights
+from tasks import train
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
+from tasks.datasets import data
+from tasks.learning import weights
 
 MakeProfile = Callable[..., Profile]
 

@@ -12,8 +12,8 @@ from prefect.client.schemas.sorting import ArtifactSort
 
 from flows import rebuild as module
 from flows.rebuild import rebuild
-from tasks import stages
-from tasks.errors import Error
+from tasks.common import stages
+from tasks.common.errors import Error
 from tests.flows.conftest import write_project
 
 pytestmark = pytest.mark.usefixtures("prefect")

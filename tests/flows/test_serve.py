@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from flows import ROOT, serve
-from tasks.errors import Error
+from tasks.common.errors import Error
 
 PATIENCE = 400.0
 

@@ -7,8 +7,8 @@ import pytest
 
 from flows.evaluate import evaluate
 from flows.train import parse, train
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
 
 MakeProfile = Callable[..., Profile]
 

@@ -7,7 +7,7 @@ import torch
 
 import models
 from models import Shape
-from tasks import weights
+from tasks.learning import weights
 
 SHAPE = Shape(inputs=3, outputs=5, size=32)
 

@@ -8,9 +8,9 @@ import pandas as pd
 import yaml
 
 from tasks import config
+from tasks.common.files import write_json
 from tasks.config import Profile
-from tasks.data import Info
-from tasks.files import write_json
+from tasks.datasets.data import Info
 
 CLASSES = ("red", "green")
 

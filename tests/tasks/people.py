@@ -7,7 +7,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from tasks.face_settings import Annotate, FindFaces
+from tasks.params.face_settings import Annotate, FindFaces
 
 FACES = FindFaces(sizes=(128,), tile=96, tile_size=128, batch=2)
 QUICK = Annotate(source="", faces=FACES)

@@ -15,14 +15,14 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from tasks import annotations
 from tasks.annotate import STATE, annotate
-from tasks.annotator import Annotator
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.face_settings import Weights
-from tasks.face_weights import find
-from tasks.photographs import decode
+from tasks.faces import annotations
+from tasks.faces.annotator import Annotator
+from tasks.faces.face_weights import find
+from tasks.faces.photographs import decode
+from tasks.params.face_settings import Weights
 from tests.conftest import ROOT
 from tests.tasks import people
 from tests.tasks.people import QUICK

@@ -16,11 +16,13 @@ from filelock import FileLock
 from PIL import Image
 
 from tasks import apply as application
-from tasks import data, train, weights
+from tasks import train
 from tasks.apply import Applied, apply
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.tiles import filter_image
+from tasks.datasets import data
+from tasks.imaging.tiles import filter_image
+from tasks.learning import weights
 
 ROOT = Path(__file__).parents[2]
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)

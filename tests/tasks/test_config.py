@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tasks import config
-from tasks.errors import Error
+from tasks.common.errors import Error
 from tests.conftest import ROOT, experiment
 
 

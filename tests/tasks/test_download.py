@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from tasks import config, download
-from tasks.errors import Error
-from tasks.preparation import Download
-from tasks.sources import Dataset, File, Images
+from tasks.common.errors import Error
+from tasks.datasets.sources import Dataset, File, Images
+from tasks.params.preparation import Download
 from tests.tasks.server import Page, Server, sha256
 
 QUICK = download.Effort(attempts=3, connections=2, wait=0.01, longest_wait=0.05, timeout=5)

@@ -9,11 +9,13 @@ import torch
 from mlflow import MlflowClient
 
 import models
-from tasks import data, metrics, training, weights
-from tasks.cli import run
-from tasks.errors import Error
+from tasks.common.cli import run
+from tasks.common.errors import Error
+from tasks.common.files import write_json
+from tasks.datasets import data
 from tasks.evaluate import evaluate, first_layer, kind, main, summary
-from tasks.files import write_json
+from tasks.evaluation import metrics
+from tasks.learning import training, weights
 from tasks.train import describe
 
 KEYS = {

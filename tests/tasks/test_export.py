@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from models.boxes import suppress
-from tasks import data, pretrained, train, training, weights
+from tasks import train
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
-from tasks.experiment import Pretrained
+from tasks.datasets import data
 from tasks.export import export
+from tasks.learning import pretrained, training, weights
+from tasks.params.experiment import Pretrained
 from tests.tasks.detection_data import detection_profile
 
 # The exporter's own use of what torch and Python are about to drop.

@@ -9,11 +9,11 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from tasks import preprocess
-from tasks.data import SPLITS, Data, info
-from tasks.errors import Error
-from tasks.filters import target
-from tasks.preparation import Prepare
-from tasks.records import Item, Raw
+from tasks.common.errors import Error
+from tasks.datasets.data import SPLITS, Data, info
+from tasks.datasets.records import Item, Raw
+from tasks.imaging.filters import target
+from tasks.params.preparation import Prepare
 
 
 def block(**values):

@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from tasks import config, weights
+from tasks import config
 from tasks.calibrate import calibrate
-from tasks.calibration import Calibration
-from tasks.data import Info
-from tasks.emotions import EMOTIONS, SIZE, Emotions
-from tasks.errors import Error
+from tasks.common.errors import Error
+from tasks.common.files import write_json
+from tasks.datasets.data import Info
 from tasks.evaluate import evaluate
-from tasks.files import write_json
+from tasks.evaluation.calibration import Calibration
+from tasks.faces.emotions import EMOTIONS, SIZE, Emotions
+from tasks.learning import weights
 from tasks.promote import promote
 from tasks.reliability import reliability
 from tasks.report import report

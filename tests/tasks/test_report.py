@@ -11,9 +11,10 @@ import yaml
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from tasks import config, figures
-from tasks.errors import Error
-from tasks.files import write_json, write_text
+from tasks import config
+from tasks.common.errors import Error
+from tasks.common.files import write_json, write_text
+from tasks.evaluation import figures
 from tasks.report import duration, report, table
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""

@@ -12,9 +12,10 @@ import pytest
 import torch
 import yaml
 
-from tasks import config, data
+from tasks import config
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
+from tasks.datasets import data
 from tasks.evaluate import evaluate
 from tasks.report import report
 from tasks.sweep import sweep

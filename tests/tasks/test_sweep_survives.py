@@ -14,10 +14,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from tasks import data
-from tasks.cluster import SETTINGS
+from tasks.common.cluster import SETTINGS
 from tasks.config import Profile
-from tasks.study import Study, startup
+from tasks.datasets import data
+from tasks.sweeps.study import Study, startup
 from tests.conftest import ROOT
 from tests.sweeps import with_sweep
 

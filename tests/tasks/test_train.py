@@ -12,10 +12,11 @@ import pytest
 import torch
 import yaml
 
-from tasks import config, weights
+from tasks import config
+from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.errors import Error
 from tasks.evaluate import evaluate
+from tasks.learning import weights
 from tasks.train import train
 from tests.conftest import ROOT
 

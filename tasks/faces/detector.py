@@ -1,0 +1,228 @@
+"""Faces in photographs: YOLOv8 on letterboxed batches, each photograph at several sizes, crowds in overlapping tiles as well.
+
+A photograph's boxes do not depend on what else is in its batch: batches have a fixed number of rows, and those that are not filled
+are grey (bf16 and fp32; `tests/tasks/test_faces.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+from tasks.common.errors import Error
+from tasks.imaging import images
+from tasks.learning import foreign, training, weights
+from tasks.learning.weights import Configuration
+from tasks.params.face_settings import FindFaces
+
+STRIDE = 32
+ROWS = 16  # of a batch at most: what is not filled is computed for nothing
+CANDIDATES = 3000  # boxes a view that suppression is given
+# Where neither the parameters nor the weights' card say otherwise.
+THRESHOLD, NMS, INSIDE, SIZES = 0.25, 0.5, 0.8, (160, 640)
+BORDER = 2.0  # pixels from a tile's inner edge within which a box counts as cut by it
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of a photograph as the network is shown it: rows `top` to `bottom` and columns `left` to `right`, scaled."""
+
+    photograph: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    size: int  # pixels of the long side
+
+
+class Faces:
+    """A detector with weights and settings."""
+
+    def __init__(
+        self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16"
+    ) -> None:
+        """`network`: of `models.yolov8`, with one class."""
+        self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.settings, self.device, self.precision = settings, torch.device(device), precision
+        self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
+        self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
+
+    @classmethod
+    def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16") -> "Faces":
+        """The detector of a weights file: ours, or an ultralytics checkpoint (.pt), nothing of which is run.
+
+        Raises Error for a file that is neither, or of another network.
+        """
+        return cls(read(path), settings, device, precision)
+
+    def detect(self, photographs: Sequence[np.ndarray], floor: float | None = None) -> list[np.ndarray]:
+        """Boxes of photographs, uint8 (H, W, 3): for each float32 (K, 5) in order of falling score: x1, y1, x2, y2, score in pixels.
+
+        `floor`: lowest score that is returned, in place of the threshold; it does not change what counts as a crowd.
+        """
+        floor = self.threshold if floor is None else floor
+        views = [view for index, image in enumerate(photographs) for view in self._whole(index, image)]
+        found = self._look(photographs, views, floor)
+        crowds = [i for i, boxes in enumerate(found) if (boxes[:, 4] >= self.threshold).sum() >= self.settings.crowd]
+        tiles = [view for index in crowds for view in self._tiles(index, photographs[index])]
+        if tiles:
+            more = self._look(photographs, tiles, floor)
+            for index in crowds:
+                found[index] = self._merge(np.concatenate([found[index], more[index]]))
+        return found
+
+    def _whole(self, index: int, image: np.ndarray) -> list[View]:
+        """A photograph in each size; all but the smallest size only where they do not enlarge it."""
+        height, width = image.shape[:2]
+        first, *others = self.sizes
+        sizes = [first, *(size for size in others if size <= max(height, width) * self.settings.enlarge)]
+        return [View(index, 0, 0, width, height, size) for size in sizes]
+
+    def _tiles(self, index: int, image: np.ndarray) -> list[View]:
+        """Squares of `tile` pixels that overlap, over all of a photograph; none where it is not larger than one."""
+        height, width = image.shape[:2]
+        side = self.settings.tile
+        if max(height, width) <= side:
+            return []
+        corners = [
+            (x, y) for y in _starts(height, side, self.settings.overlap) for x in _starts(width, side, self.settings.overlap)
+        ]
+        return [View(index, x, y, min(x + side, width), min(y + side, height), self.settings.tile_size) for x, y in corners]
+
+    @torch.inference_mode()
+    def _look(self, photographs: Sequence[np.ndarray], views: Sequence[View], floor: float) -> list[np.ndarray]:
+        """The boxes of each photograph out of its views."""
+        boxes: dict[int, list[np.ndarray]] = defaultdict(list)
+        shapes: dict[tuple[int, int], list[View]] = defaultdict(list)
+        for view in views:
+            shapes[canvas(view)].append(view)
+        for (height, width), same in shapes.items():
+            rows = self._rows(height * width)
+            for start in range(0, len(same), rows):
+                part = same[start : start + rows]
+                batch = np.full((rows, height, width, 3), images.PADDING, np.uint8)
+                scales = []
+                for row, view in zip(batch, part):
+                    seen = photographs[view.photograph][view.top : view.bottom, view.left : view.right]
+                    scales.append(_place(seen, row, view.size))
+                for view, scale, found in zip(part, scales, self._batch(torch.from_numpy(batch), floor)):
+                    boxes[view.photograph].append(_back(found, view, scale, photographs[view.photograph].shape))
+        empty = np.zeros((0, 5), np.float32)
+        return [self._merge(np.concatenate(boxes[i])) if i in boxes else empty for i in range(len(photographs))]
+
+    def _rows(self, pixels: int) -> int:
+        """Rows of a batch of so many pixels each: smaller ones go in larger batches."""
+        if self.settings.batch == 1:
+            return 1
+        return max(1, min(ROWS, round(self.settings.batch * self.sizes[-1] ** 2 / pixels)))
+
+    def _batch(self, batch: Tensor, floor: float) -> list[np.ndarray]:
+        """uint8 (N, H, W, 3) to boxes of scores from `floor` on in pixels of each row, float32 (K, 5)."""
+        inputs = training.to_float(batch.to(self.device))
+        with training.autocast(self.device, self.precision):
+            raw = self.network.model(inputs)[1]
+        # In fp32: bf16 has eight bits for a coordinate.
+        head: Any = self.network.model.model[-1]
+        decoded = head._inference({**raw, "boxes": raw["boxes"].float(), "scores": raw["scores"].float()}).cpu()  # (N, 5, A)
+        found = []
+        for x, y, width, height, score in decoded.unbind(0):
+            best, where = score.topk(min(CANDIDATES, len(score)))
+            where, best = where[best >= floor], best[best >= floor]
+            half_width, half_height = width[where] / 2, height[where] / 2
+            corners = (x[where] - half_width, y[where] - half_height, x[where] + half_width, y[where] + half_height)
+            found.append(torch.stack([*corners, best], 1).numpy())
+        return found
+
+    def _merge(self, boxes: np.ndarray) -> np.ndarray:
+        return merge(boxes, self.nms, self.inside)
+
+
+def merge(boxes: np.ndarray, overlap: float, inside: float) -> np.ndarray:
+    """Boxes (K, 5) in order of falling score. Of those whose IoU is over `overlap` the surest one stays; and none stays of which a share
+    over `inside` lies within a surer one, as an eye does in its face."""
+    table = torch.from_numpy(np.ascontiguousarray(boxes))
+    boxes = boxes[nms(table[:, :4], table[:, 4], overlap).numpy()]
+    x1, y1, x2, y2 = boxes[:, :4].T
+    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    high = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    within = wide.clip(0) * high.clip(0) > inside * ((x2 - x1) * (y2 - y1))[:, None]
+    kept = np.ones(len(boxes), bool)
+    for place in range(1, len(boxes)):
+        kept[place] = not (within[place, :place] & kept[:place]).any()
+    return boxes[kept]
+
+
+def read(path: Path) -> nn.Module:
+    """A face detector with one class. Raises Error for weights that cannot be read or are of another network."""
+    if path.suffix != ".pt":
+        network, configuration = weights.load(path)
+        if configuration.network != "yolov8" or configuration.outputs != 1:
+            raise Error(
+                f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "
+                "detector (yolov8, one class); give others, or train one: dvc repro train@face-yolov8n"
+            )
+        return network
+    # Detectors that find landmarks as well have a further branch, which has no part in boxes.
+    tensors = {f"model.{name}": tensor for name, tensor in foreign.read(path).items() if ".cv4." not in name}
+    for scale in ("n", "s", "m"):
+        network = Configuration(
+            experiment=path.stem, task="detect", network="yolov8", architecture={"scale": scale}, inputs=3, outputs=1, size=640,
+            seed=0, git_commit="unknown", data_hash="unknown",
+        ).build()  # fmt: skip
+        state = network.state_dict()
+        if {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in tensors.items()}:
+            network.load_state_dict(tensors)
+            return network.eval()
+    raise Error(f"{path}: not a YOLOv8 detector of one class in the sizes n, s or m; {foreign.ADVICE}")
+
+
+def canvas(view: View) -> tuple[int, int]:
+    """Height and width of what a view is padded to: three quarters of the size, or all of it. Few shapes fill batches."""
+    height, width = view.bottom - view.top, view.right - view.left
+    long = max(height, width)
+
+    def side(length: int) -> int:
+        short = -(-view.size * 3 // (4 * STRIDE)) * STRIDE
+        return short if length * view.size <= short * long else view.size
+
+    return side(height), side(width)
+
+
+def _starts(length: int, side: int, overlap: float) -> list[int]:
+    """Where tiles begin along an axis, evenly, overlapping by the share `overlap` or more."""
+    if length <= side:
+        return [0]
+    count = int(np.ceil((length - side) / (side * (1 - overlap)))) + 1
+    return [round(start) for start in np.linspace(0, length - side, count)]
+
+
+def _place(pixels: np.ndarray, row: np.ndarray, size: int) -> tuple[float, float]:
+    """Scale pixels into the upper left of a row, and return the factors of x and y."""
+    height, width = pixels.shape[:2]
+    scale = size / max(height, width)
+    h, w = max(1, round(height * scale)), max(1, round(width * scale))
+    row[:h, :w] = images.resize(pixels, w, h)
+    return w / width, h / height
+
+
+def _back(boxes: np.ndarray, view: View, scale: tuple[float, float], shape: Sequence[int]) -> np.ndarray:
+    """Boxes of a view in the photograph's pixels, within it; those that an inner edge of a tile cuts are left to its neighbour."""
+    placed: Any = boxes.copy()
+    placed[:, [0, 2]] = placed[:, [0, 2]] / scale[0] + view.left
+    placed[:, [1, 3]] = placed[:, [1, 3]] / scale[1] + view.top
+    height, width = shape[:2]
+    cut = np.zeros(len(placed), bool)
+    for column, edge, outer in ((0, view.left, 0), (1, view.top, 0), (2, view.right, width), (3, view.bottom, height)):
+        if edge != outer:
+            cut |= np.abs(placed[:, column] - edge) < BORDER
+    placed[:, [0, 2]] = placed[:, [0, 2]].clip(0, width)
+    placed[:, [1, 3]] = placed[:, [1, 3]].clip(0, height)
+    large = (placed[:, 2] - placed[:, 0] >= 1) & (placed[:, 3] - placed[:, 1] >= 1)
+    kept: np.ndarray = placed[~cut & large].astype(np.float32)
+    return kept

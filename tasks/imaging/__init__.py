@@ -1,0 +1,1 @@
+"""Photographs: read, cut into tiles, filtered, drawn on, shown."""

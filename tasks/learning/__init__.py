@@ -1,0 +1,1 @@
+"""Training: the loop, what it draws and steps with, weights, and the record of runs."""

@@ -1,0 +1,332 @@
+"""Every training is an MLflow run; a training never depends on it.
+
+The store is $MLFLOW_TRACKING_URI, or `mlflow.db` and `mlartifacts/` in the project's folder. Runs are opened by their id, never
+as MLflow's global active run, which other libraries open and close as they like.
+"""
+
+import logging
+import os
+import platform
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from shutil import copy, copytree
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from tasks.common.cli import QUIET
+from tasks.common.files import write_text
+from tasks.config import Profile
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+CODE = Path(__file__).resolve().parents[2]
+# What a saved model needs to load again.
+PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "safetensors", "torch", "torchvision", "typer")
+# MLflow's own patience with a server that does not answer is minutes for each call. Its log and its bars would break into ours.
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+MODEL = "model"
+SQLITE = "sqlite:///"
+METRICS_A_BATCH = 1000
+PARAMETERS_A_BATCH = 100
+
+
+def uri(root: Path) -> str:
+    """Where runs are kept: $MLFLOW_TRACKING_URI, or a database in the project's folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{(root / 'mlflow.db').as_posix()}"
+
+
+def artifacts(root: Path) -> Path:
+    """Where the files of runs are kept, for stores that are not servers."""
+    return root / "mlartifacts"
+
+
+def connect(root: Path) -> "MlflowClient":
+    """A client of the store, whose database is made if there is none. Raises what MLflow raises."""
+    for name, value in (QUIET | SETTINGS).items():
+        os.environ.setdefault(name, value)
+    # MLflow takes seconds to import.
+    from mlflow import MlflowClient
+
+    with _alone(uri(root)):
+        return MlflowClient(uri(root))
+
+
+def _alone(store: str) -> AbstractContextManager[Any]:
+    """Processes that make one SQLite database at once destroy it: one at a time."""
+    if not store.startswith(SQLITE):
+        return nullcontext()
+    from filelock import FileLock
+
+    database = Path(store.removeprefix(SQLITE))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{database}.lock", timeout=120)
+
+
+class Run:
+    """A run that is written to as long as the store answers; after its first failure every call does nothing."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.id: str | None = None
+        self._root = profile.root
+        self._experiment = ""  # MLflow's id of the experiment
+        self._client: MlflowClient | None = None
+        self._finished_before = False
+        self._failed = False
+        self._model: str | None = None  # the id of what `log_model` kept
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write all of `metrics` in one batch."""
+
+        def write(client: "MlflowClient") -> None:
+            from mlflow.entities import Metric
+
+            now = int(time.time() * 1000)
+            values = [Metric(name, float(value), now, step or 0) for name, value in metrics.items()]
+            for start in range(0, len(values), METRICS_A_BATCH):
+                client.log_batch(self._id, metrics=values[start : start + METRICS_A_BATCH])
+
+        self._attempt(write)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+
+        def write(client: "MlflowClient") -> None:
+            from mlflow.entities import RunTag
+
+            client.log_batch(self._id, tags=[RunTag(key, value) for key, value in _flat(tags).items()])
+
+        self._attempt(write)
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Keep a copy of a file, or of a folder's content, under `folder` of the run."""
+
+        def write(client: "MlflowClient") -> None:
+            keep = client.log_artifacts if path.is_dir() else client.log_artifact
+            keep(self._id, str(path), folder or None)
+
+        self._attempt(write)
+
+    def log_model(self, weights: Path, example: np.ndarray) -> None:
+        """Keep the network of a weights file as `runs:/<id>/model`, which `mlflow.pyfunc.load_model` loads without this project.
+
+        `example`: uint8 (N, H, W, C), for the signature. Nothing is pickled: the model is its weights and our code.
+        """
+
+        def write(client: "MlflowClient") -> None:
+            from mlflow import pyfunc
+            from mlflow.entities import LoggedModelOutput
+            from mlflow.models import Model, infer_signature
+
+            from tasks.learning import served_model
+
+            served = served_model.ServedModel(weights)
+            model = client.create_logged_model(self._experiment, MODEL, self._id, model_type=served.configuration.task)
+            with tempfile.TemporaryDirectory() as temporary:
+                saved = Path(temporary)
+                copy(weights, saved / "weights.safetensors")
+                _copy_code(saved / "code")
+                # Written here and not by `pyfunc.save_model`, which reads the records of all installed packages: seconds a training.
+                write_text(saved / "requirements.txt", "".join(f"{package}=={version(package)}\n" for package in PACKAGES))
+                environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
+                write_text(saved / "python_env.yaml", yaml.safe_dump(environment))
+                described = Model(
+                    artifact_path=model.artifact_location,
+                    run_id=self._id,
+                    model_id=model.model_id,
+                    model_uuid=model.model_id,
+                    signature=infer_signature(example, served.predict(example)),
+                    metadata=served.configuration.model_dump(mode="json"),
+                )
+                pyfunc.add_to_model(
+                    described,
+                    loader_module=served_model.__name__,
+                    data="weights.safetensors",
+                    code="code",
+                    python_env="python_env.yaml",
+                )
+                described.save(saved / "MLmodel")
+                client.log_model_artifacts(model.model_id, str(saved))
+            client.finalize_logged_model(model.model_id, "READY")
+            client.log_outputs(self._id, [LoggedModelOutput(model.model_id, step=0)])
+            self._model = model.model_id
+
+        self._attempt(write)
+
+    def register(self, name: str, alias: str) -> None:
+        """Make the network that was logged last a version of the registered model `name`, to which `alias` points from now on."""
+
+        def write(client: "MlflowClient") -> None:
+            if not client.search_registered_models(f"name = '{name}'"):
+                client.create_registered_model(name)
+            made = client.create_model_version(name, f"models:/{self._model}", self._id, model_id=self._model)
+            client.set_registered_model_alias(name, alias, made.version)
+
+        if self._model:
+            self._attempt(write)
+
+    def end(self, status: str) -> None:
+        """End a run that `start` opened: FINISHED, FAILED or KILLED."""
+        self._close(status)
+
+    @property
+    def _id(self) -> str:
+        assert self.id is not None
+        return self.id
+
+    def _open(
+        self, experiment: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, Any], run_id: str | None
+    ) -> None:
+        def write(client: "MlflowClient") -> None:
+            from mlflow.entities import Param, RunTag
+
+            known = [RunTag(key, value) for key, value in _flat(tags).items()]
+            if run_id is not None and (run := _find(client, run_id)) is not None:
+                self.id, self._experiment = run_id, run.info.experiment_id
+                self._finished_before = run.info.status == "FINISHED"
+                if not self._finished_before:
+                    client.update_run(run_id, status="RUNNING")
+                client.log_batch(run_id, tags=known)
+                return
+            self._experiment = _experiment(client, self._root, experiment)
+            self.id = client.create_run(self._experiment, run_name=name).info.run_id
+            values = [Param(key, value) for key, value in _flat(parameters).items()]
+            client.log_batch(self.id, tags=known)
+            for start in range(0, len(values), PARAMETERS_A_BATCH):
+                client.log_batch(self.id, params=values[start : start + PARAMETERS_A_BATCH])
+            client.log_text(self.id, _environment(), "environment/requirements.txt")
+
+        self._attempt(write)
+
+    def _close(self, status: str) -> None:
+        # A run that had ended well is only added to: its time is the training's, not that of what was added later.
+        if not self._finished_before:
+            self._attempt(lambda client: client.set_terminated(self._id, status))
+
+    def _attempt(self, write: Callable[["MlflowClient"], None]) -> None:
+        if self._failed:
+            return
+        # urllib3 warns of every retry on its own; ours is the one warning.
+        retries = logging.getLogger("urllib3.connectionpool")
+        level = retries.level
+        retries.setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                # What MLflow thinks of its own code.
+                warnings.filterwarnings("ignore", module="mlflow")
+                if self._client is None:
+                    self._client = connect(self._root)
+                write(self._client)
+        except Exception as error:
+            self._failed = True
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            logger.warning("MLflow at %s failed, the work goes on without it: %s", uri(self._root), reason)
+        finally:
+            retries.setLevel(level)
+
+
+@contextmanager
+def run(
+    profile: Profile,
+    experiment: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, Any],
+    run_id: str | None = None,
+) -> Iterator[Run]:
+    """An MLflow run, FINISHED at the end of the block, FAILED by an exception, KILLED by Ctrl-C.
+
+    Nested `parameters` and `tags` become `a.b.c`. `run_id` goes on with a run if the store has it, otherwise a new one is made.
+    Where MLflow fails, at the start or later, one warning is logged, and the block goes on without it.
+    """
+    tracked = start(profile, experiment, name, parameters, tags, run_id)
+    try:
+        yield tracked
+    except KeyboardInterrupt:
+        tracked._close("KILLED")
+        raise
+    except BaseException:
+        tracked._close("FAILED")
+        raise
+    tracked._close("FINISHED")
+
+
+def start(
+    profile: Profile,
+    experiment: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, Any],
+    run_id: str | None = None,
+) -> Run:
+    """What `run` opens, for one of several at a time: `Run.end` ends it."""
+    tracked = Run(profile)
+    tracked._open(experiment, name, parameters, tags, run_id)
+    return tracked
+
+
+def _experiment(client: "MlflowClient", root: Path, name: str) -> str:
+    """MLflow's id of the experiment, made if there is none."""
+    with _alone(uri(root)):
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        local = not uri(root).startswith(("http://", "https://"))
+        return client.create_experiment(name, (artifacts(root) / name).as_uri() if local else None)
+
+
+def _find(client: "MlflowClient", run_id: str) -> Any:
+    """The run, or None where this store does not have it: ids travel with results to machines that never saw the run."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+@cache
+def _environment() -> str:
+    """What is installed, as a requirements file: from the folders' names, since reading every package's record takes a second."""
+    folders = {found.stem for path in sys.path for found in Path(path).glob("*.dist-info")}
+    pairs = [folder.rsplit("-", 1) for folder in folders if "-" in folder]
+    return "".join(f"{name}=={version}\n" for name, version in sorted(pairs, key=lambda pair: pair[0].lower()))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            # The longest value that MLflow takes.
+            flat[f"{prefix}{key}"] = str(value)[:5000]
+    return flat
+
+
+def _copy_code(folder: Path) -> None:
+    """The packages that a saved model imports: their Python files alone."""
+
+    def others(here: str, names: list[str]) -> list[str]:
+        return [n for n in names if not n.endswith(".py") and (not Path(here, n).is_dir() or n in ("weights", "__pycache__"))]
+
+    for package in ("models", "tasks"):
+        copytree(CODE / package, folder / package, ignore=others)

@@ -1,0 +1,1 @@
+"""The blocks of `params.yaml`, typed; `tasks.config` reads them."""

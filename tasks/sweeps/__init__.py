@@ -1,0 +1,1 @@
+"""A sweep's trials, where they run, and its figures."""

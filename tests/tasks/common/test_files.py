@@ -1,0 +1,104 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tasks.common.files import atomic, atomic_folder, sha256, write_json, write_text
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.txt"
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(path.parent.iterdir()) == []
+    write_text(path, "whole")
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "whole"
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    for text in ("old", "new"):
+        with atomic_folder(path) as building:
+            (building / text).write_text(text)
+            assert not (path / text).exists()
+    assert [p.name for p in path.iterdir()] == ["new"]
+    with pytest.raises(RuntimeError), atomic_folder(path) as building:
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tasks.common.files import atomic, atomic_folder
+with atomic_folder(Path("folder")) as building, atomic(Path("file.txt")) as temporary:
+    (building / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    left = list(tmp_path.iterdir())
+    assert len(left) == 2
+    # One that is alive still needs its own, and other hidden files are none of ours.
+    mine = tmp_path / left[0].name.replace(left[0].name.split("-")[3], str(os.getppid()))
+    others = tmp_path / ".folder-tmp-0123abcd-1-abcdefgh"
+    for path in (mine, others, tmp_path / ".gitignore"):
+        path.touch()
+    write_text(tmp_path / "file.txt", "whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"file.txt", ".gitignore", mine.name, others.name}
+
+
+def test_files_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "file", "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk is for root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("write", [torch.save, save_file], ids=["torch", "safetensors"])
+def test_a_full_disk_is_said_as_such_and_leaves_nothing(small_disk: Path, write: Callable[..., None]) -> None:
+    with (
+        pytest.raises(OSError, match=r"No space left on device: .*weights\.bin"),
+        atomic(small_disk / "weights.bin") as temporary,
+    ):
+        write({"weights": torch.zeros(100_000)}, temporary)
+    assert list(small_disk.iterdir()) == []
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "file.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sha256_is_that_of_the_standard(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

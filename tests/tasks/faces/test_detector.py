@@ -1,0 +1,108 @@
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import models
+from tasks.faces.detector import Faces, View, _starts, canvas, merge
+from tasks.learning import weights
+from tasks.params.face_settings import FindFaces
+from tests.tasks import people
+
+WEIGHTS = Path(models.__path__[0]) / "weights" / "face.safetensors"
+
+
+def load(**settings: object) -> Faces:
+    card = weights.card(WEIGHTS)["calibration"]
+    find = FindFaces.model_validate({"sizes": (128,), "threshold": card["threshold"], "nms": card["nms"], "batch": 2, **settings})
+    return Faces.load(WEIGHTS, find)
+
+
+def middle(box: np.ndarray) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+@pytest.mark.parametrize("width", [100, 200, 400])
+def test_a_face_is_found_where_it_is_whatever_the_photograph_s_size(width: int) -> None:
+    photograph = cv2.resize(people.portrait(), (width, width), interpolation=cv2.INTER_AREA)
+    wide = np.full((width, 2 * width, 3), 120, np.uint8)
+    wide[:, width:] = photograph
+    for pixels, left in ((photograph, 0), (wide, width)):
+        boxes = load().detect([pixels])[0]
+        x, y = middle(boxes[0])
+        assert left + 0.35 * width < x < left + 0.7 * width
+        assert 0.3 * width < y < 0.75 * width
+        assert (np.diff(boxes[:, 4]) <= 0).all()
+        assert (boxes[:, :2] >= 0).all()
+        assert (boxes[:, 2] <= pixels.shape[1]).all()
+        assert (boxes[:, 3] <= pixels.shape[0]).all()
+
+
+def test_a_crowd_is_found_in_tiles() -> None:
+    small = cv2.resize(people.portrait(), (64, 64), interpolation=cv2.INTER_AREA)
+    crowd = np.full((384, 512, 3), 120, np.uint8)
+    for row in range(3):
+        for column in range(4):
+            crowd[128 * row + 32 : 128 * row + 96, 128 * column + 32 : 128 * column + 96] = small
+    # Seen whole, each portrait has 16 pixels.
+    whole = load(crowd=10_000).detect([crowd])[0]
+    tiles = load(crowd=0, tile=192, tile_size=320, overlap=0.4).detect([crowd])[0]
+    cells = {(int(x // 128), int(y // 128)) for x, y in map(middle, tiles)}
+    assert len(tiles) > len(whole)
+    assert len(cells) >= 9
+    # A face that two tiles show is one face.
+    assert len(tiles) <= 20
+
+
+def test_boxes_that_overlap_merge() -> None:
+    loose, tight = load(nms=1.0, inside=1.0, threshold=0.05), load(nms=0.3, threshold=0.05)
+    many, one = loose.detect([people.portrait()])[0], tight.detect([people.portrait()])[0]
+    assert len(many) > len(one) >= 1
+    assert np.array_equal(many[0], one[0])
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(1, 30)] * 2), max_size=12), st.floats(0.1, 0.9), st.floats(0.3, 1)
+)
+def test_of_boxes_that_are_alike_or_within_one_another_the_surest_stays(
+    places: list[tuple[int, ...]], overlap: float, inside: float
+) -> None:
+    boxes = np.array([[x, y, x + w, y + h, 1 - 0.01 * i] for i, (x, y, w, h) in enumerate(places)], np.float32).reshape(-1, 5)
+    kept = merge(boxes, overlap, inside)
+    assert {tuple(box) for box in kept} <= {tuple(box) for box in boxes}
+    assert len(kept) == 0 if not len(boxes) else np.array_equal(kept[0], boxes[0])
+    for surer, box in combinations(kept, 2):
+        shared = np.prod((np.minimum(surer[2:4], box[2:4]) - np.maximum(surer[:2], box[:2])).clip(0))
+        areas = [np.prod(b[2:4] - b[:2]) for b in (surer, box)]
+        assert surer[4] > box[4]
+        assert shared / (sum(areas) - shared) <= overlap + 1e-6
+        assert shared <= inside * areas[1] + 1e-3
+
+
+def test_ultralytics_does_not_replace_pillow() -> None:
+    load()
+    assert PIL.Image.open.__module__ == "PIL.Image"
+
+
+@given(st.integers(1, 5000), st.integers(64, 700), st.floats(0, 0.9))
+def test_tiles_cover_an_axis_and_overlap(length: int, side: int, overlap: float) -> None:
+    starts = _starts(length, side, overlap)
+    assert starts[0] == 0
+    assert starts[-1] == max(0, length - side)
+    for one, other in pairwise(starts):
+        assert one < other
+        assert one + side - other >= overlap * side - 1
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000), st.sampled_from([64, 128, 160, 320, 640]))
+def test_a_view_fits_its_canvas(width: int, height: int, size: int) -> None:
+    rows, columns = canvas(View(0, 0, 0, width, height, size))
+    scale = size / max(width, height)
+    assert round(height * scale) <= rows <= size
+    assert round(width * scale) <= columns <= size
+    assert rows % 32 == columns % 32 == 0

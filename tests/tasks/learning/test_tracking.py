@@ -1,0 +1,226 @@
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from torch import nn
+
+from tasks.config import Profile
+from tasks.learning import tracking, training, weights
+
+MakeProfile = Callable[..., Profile]
+TINY = {"experiment": "classes", "seed": 0, "git_commit": "unknown", "data_hash": "0", "size": 16, "inputs": 3}
+CLASSES = ("red", "green", "blue")
+NETWORKS = {
+    "classify": {
+        "network": "cnn",
+        "architecture": {"widths": [4], "pools": [0]},
+        "outputs": 3,
+        "classes": ("red", "green", "blue"),
+    },
+    "translate": {"network": "autoencoder", "architecture": {"widths": [4]}, "outputs": 1},
+}
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+LOAD = """
+import sys
+import mlflow, numpy
+model = mlflow.pyfunc.load_model(sys.argv[1])
+numpy.save(sys.argv[3], model.predict(numpy.load(sys.argv[2])))
+import tasks
+print(tasks.__file__)
+"""
+
+
+@pytest.fixture
+def client() -> Any:
+    return tracking.connect(Path())
+
+
+def data(client: Any, run: tracking.Run) -> Any:
+    return client.get_run(run.id)
+
+
+class Logged(NamedTuple):
+    run: tracking.Run
+    network: nn.Module
+
+
+def log_model(profile: Profile, task: str, folder: Path) -> Logged:
+    configuration = weights.Configuration.model_validate({**TINY, "task": task, **NETWORKS[task]})
+    network = configuration.build().eval()
+    weights.save(folder / "weights.safetensors", network, configuration)
+    with tracking.run(profile, "classes", "seed-0", {}, {}) as run:
+        run.log_model(folder / "weights.safetensors", IMAGES)
+    return Logged(run, network)
+
+
+def test_a_run_keeps_parameters_metrics_files_and_environment(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:
+    (tmp_path / "figure.png").write_bytes(b"png")
+    parameters = {"train": {"optimizer": {"lr": 0.1}}, **{f"p{i}": i for i in range(150)}}
+    with tracking.run(make_profile(), "classes", "seed-0", parameters, {"versions": {"torch": "2"}}) as run:
+        run.log_metrics({"loss": 2.0, "accuracy": 0.25}, 1)
+        run.log_metrics({"loss": 1.0, "accuracy": 0.5}, 2)
+        run.log_artifact(tmp_path / "figure.png", "figures")
+    kept = data(client, run)
+    assert kept.info.status == "FINISHED"
+    assert kept.info.run_name == "seed-0"
+    assert kept.data.params["train.optimizer.lr"] == "0.1"
+    assert len(kept.data.params) == 151
+    assert kept.data.tags["versions.torch"] == "2"
+    assert [(m.step, m.value) for m in client.get_metric_history(run.id, "loss")] == [(1, 2.0), (2, 1.0)]
+    assert [f.path for f in client.list_artifacts(run.id, "figures")] == ["figures/figure.png"]
+    environment = Path(client.download_artifacts(run.id, "environment/requirements.txt", str(tmp_path))).read_text()
+    assert "mlflow==" in environment
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (SystemExit, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_what_ends_the_block_is_the_state(
+    make_profile: MakeProfile, client: Any, error: type[BaseException], status: str
+) -> None:
+    with pytest.raises(error), tracking.run(make_profile(), "classes", "seed-0", {}, {}) as run:
+        raise error
+    assert data(client, run).info.status == status
+
+
+def test_a_run_goes_on_by_its_id(make_profile: MakeProfile, client: Any) -> None:
+    profile = make_profile()
+    with pytest.raises(KeyboardInterrupt), tracking.run(profile, "classes", "seed-0", {"lr": 1}, {}) as first:
+        raise KeyboardInterrupt
+    with tracking.run(profile, "classes", "seed-0", {"lr": 2}, {"device": "cpu"}, run_id=first.id) as second:
+        assert data(client, second).info.status == "RUNNING"
+        second.log_metrics({"loss": 1.0}, 5)
+    kept = data(client, second)
+    assert second.id == first.id
+    assert (kept.info.status, kept.data.params, kept.data.metrics) == ("FINISHED", {"lr": "1"}, {"loss": 1.0})
+    assert kept.data.tags["device"] == "cpu"
+
+
+def test_a_finished_run_is_only_added_to(make_profile: MakeProfile, client: Any) -> None:
+    profile = make_profile()
+    with tracking.run(profile, "classes", "seed-0", {}, {}) as run:
+        pass
+    before = data(client, run).info
+    with pytest.raises(KeyboardInterrupt), tracking.run(profile, "classes", "test", {}, {}, run_id=run.id) as again:
+        again.log_metrics({"test_accuracy": 0.5})
+        raise KeyboardInterrupt
+    after = data(client, run)
+    assert (after.info.status, after.info.end_time) == ("FINISHED", before.end_time)
+    assert after.data.metrics == {"test_accuracy": 0.5}
+
+
+def test_an_id_of_another_store_gets_a_run_of_its_own(make_profile: MakeProfile, client: Any) -> None:
+    foreign = "0123456789abcdef0123456789abcdef"
+    with tracking.run(make_profile(), "classes", "seed-0", {"lr": 1}, {}, run_id=foreign) as run:
+        pass
+    assert run.id not in (None, foreign)
+    assert data(client, run).data.params == {"lr": "1"}
+
+
+def test_a_model_loads_in_a_fresh_process_without_the_project(make_profile: MakeProfile, tmp_path: Path) -> None:
+    logged = log_model(make_profile(), "classify", tmp_path)
+    np.save(tmp_path / "images.npy", IMAGES)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, "-c", LOAD, f"runs:/{logged.run.id}/model", "../images.npy", "../outputs.npy"]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout.startswith(str(tracking.CODE)), "the code comes with the model"
+    outputs = np.load(tmp_path / "outputs.npy")
+    logits = training.predict(logged.network, IMAGES, precision="fp32")
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    assert outputs.dtype == np.float32
+    np.testing.assert_allclose(outputs, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning:mlflow")
+def test_a_model_of_images_returns_images(make_profile: MakeProfile, tmp_path: Path) -> None:
+    logged = log_model(make_profile(), "translate", tmp_path)
+    from mlflow import pyfunc
+
+    outputs = pyfunc.load_model(f"runs:/{logged.run.id}/model").predict(IMAGES)
+    expected = training.to_bytes(training.predict(logged.network, IMAGES, precision="fp32"))
+    assert outputs.dtype == np.uint8
+    np.testing.assert_array_equal(outputs, expected)
+
+
+def test_a_model_says_what_it_takes_and_holds_no_pickle(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:
+    run = log_model(make_profile(), "classify", tmp_path).run
+    from mlflow.models import Model
+
+    folder = Path(client.download_artifacts(run.id, "model", str(tmp_path)))
+    model = Model.load(folder)
+    assert model.signature is not None
+    inputs, outputs = (json.loads(model.signature.to_dict()[side])[0]["tensor-spec"] for side in ("inputs", "outputs"))
+    assert inputs == {"dtype": "uint8", "shape": [-1, 16, 16, 3]}
+    assert outputs == {"dtype": "float32", "shape": [-1, 3]}
+    assert model.metadata["classes"] == ["red", "green", "blue"]
+    assert {f.suffix for f in folder.rglob("*") if f.is_file()} <= {"", ".py", ".yaml", ".txt", ".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["refuses", "never-answers"])
+def test_a_server_out_of_reach_costs_one_warning_and_seconds(
+    make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, silent: bool
+) -> None:
+    profile = make_profile()
+    with socket.socket() as server, caplog.at_level(logging.WARNING):
+        server.bind(("127.0.0.1", 0))
+        if silent:
+            server.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        start = time.monotonic()
+        with tracking.run(profile, "classes", "seed-0", {}, {}) as run:
+            for epoch in range(20):
+                run.log_metrics({"loss": 1.0}, epoch)
+            run.log_artifact(profile.folder / "params.yaml")
+            run.log_model(profile.folder / "none.safetensors", IMAGES)
+        seconds = time.monotonic() - start
+    assert run.id is None
+    assert len(caplog.records) == 1
+    assert "goes on" in caplog.text
+    # Two attempts, and not two for each of the 23 calls.
+    assert seconds < 8
+
+
+def test_a_store_that_fails_later_costs_one_warning(make_profile: MakeProfile, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), tracking.run(make_profile(), "classes", "seed-0", {}, {}) as run:
+        run.log_artifact(Path("no such file"))
+        run.log_metrics({"loss": 1.0})
+    assert [record.name for record in caplog.records] == ["tasks.learning.tracking"]
+
+
+def test_processes_that_start_at_once_share_one_new_database(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile = make_profile()
+    code = (
+        "import sys; from tasks import config, tracking\n"
+        "with tracking.run(config.load(sys.argv[1]), 'classes', sys.argv[2], {'a': 1}, {}) as run:\n"
+        "    run.log_metrics({'loss': 1.0}, 1)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    python = [sys.executable, "-c", code, str(profile.folder)]
+    processes = [
+        subprocess.Popen(
+            [*python, f"seed-{i}"],
+            cwd=tracking.CODE,
+            env=environment,
+            stderr=subprocess.PIPE,
+        )
+        for i in range(2)
+    ]
+    assert [p.communicate()[1].decode() for p in processes] == [""] * 2
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{profile.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("classes")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {r.info.run_name for r in runs} == {"seed-0", "seed-1"}
+    assert all(r.info.status == "FINISHED" and r.data.metrics == {"loss": 1.0} for r in runs)
+    assert (profile.root / "mlartifacts").is_dir()

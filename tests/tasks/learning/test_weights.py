@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tasks.common.errors import Error
+from tasks.learning import weights
+
+
+def configuration() -> weights.Configuration:
+    return weights.Configuration(
+        experiment="one", task="classify", network="cnn", architecture={"widths": [4]}, inputs=3, outputs=2, size=8,
+        classes=("a", "b"), mean=(0.5,) * 3, std=(0.2,) * 3, seed=0, git_commit="c0ffee", data_hash="abc",
+    )  # fmt: skip
+
+
+def test_a_compiled_network_is_saved_under_plain_names(tmp_path: Path) -> None:
+    network = configuration().build()
+    network.compile()
+    weights.save(tmp_path / "net.safetensors", network, configuration())
+    loaded, read = weights.load(tmp_path / "net.safetensors")
+    assert read == configuration()
+    assert list(loaded.state_dict()) == list(configuration().build().state_dict())
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name])
+
+
+def test_a_file_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Error, match="no such weights"):
+        weights.load(tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("hello")
+    with pytest.raises(Error, match="not a weights file"):
+        weights.load(tmp_path / "text.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(Error, match="not a weights file"):
+        weights.load(tmp_path / "other.safetensors")
+
+
+def test_weights_of_another_version_of_the_network_are_refused(tmp_path: Path) -> None:
+    tensors = {f"1.{key}": value for key, value in torch.nn.Linear(2, 2).state_dict().items()}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"darkroom": configuration().model_dump_json()})
+    with pytest.raises(Error, match=r"made by another version of models/cnn\.py; .* dvc repro train@one"):
+        weights.load(tmp_path / "old.safetensors")

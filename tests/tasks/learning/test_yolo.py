@@ -1,0 +1,97 @@
+"""ultralytics' trainer under our contract: history, checkpoints, and an evaluation that compares."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tasks import train
+from tasks.common.errors import Error
+from tasks.datasets import data
+from tasks.evaluate import evaluate
+from tasks.learning import training, yolo
+from tests.tasks.detection_data import detection_profile
+
+
+def test_a_trained_network_is_evaluated_by_our_own_metrics(tmp_path: Path) -> None:
+    profile = detection_profile(tmp_path / "profile", "yolov8", {"train": 16, "val": 4, "test": 6}, keep="best", select="map50")
+    train.train(profile, "squares")
+    out = profile.results("squares")
+    record = json.loads((out / "training.json").read_bytes())
+    assert {"loss", "map50", "map50_11point", "precision", "recall", "f1", "threshold"} == set(record["val_metrics"])
+    header = (out / "history.csv").read_text().splitlines()[0].split(",")
+    assert {"seed", "epoch", "lr", "seconds", "train_loss", "train_box", "val_loss", "val_map50"} <= set(header)
+    tensors = load_file(out / "weights" / "seed-0.safetensors")
+    assert all(isinstance(tensor, torch.Tensor) for tensor in tensors.values())
+    assert not list(profile.root.rglob("*.pt"))  # none of ultralytics' pickles
+
+    result = evaluate(profile, "squares")
+    assert {"map50", "map50_11point", "map", "precision", "recall"} <= set(result["metrics"])
+    assert result["task"] == "detect"
+    for name in ("per_class.csv", "curves.csv", "precision_recall.png", "errors.png", "detections.png", "recall_by_size.csv"):
+        assert (out / "plots" / name).stat().st_size > 0
+    assert (profile.evaluated("squares") / "detections.parquet").exists()
+
+
+def fitted(folder: Path, stop_after: int | None = None) -> dict[str, torch.Tensor]:
+    profile = detection_profile(
+        folder / "profile",
+        "yolov8",
+        {"train": 12, "val": 4, "test": 2},
+        epochs=3,
+        batch_size=4,
+        trainer={"nbs": 4, "warmup_epochs": 1.0},
+    )
+    experiment, info = profile.experiment("squares"), data.info(profile.processed("squares"))
+    examples = [
+        training.Examples.of(data.Data(profile.processed("squares"), s), "detect", torch.device("cpu")) for s in ("train", "val")
+    ]
+    torch.manual_seed(0)
+    network = train.describe(profile, "squares", info, 0).build().to(memory_format=torch.channels_last)
+
+    def on_epoch(row: dict[str, float]) -> None:
+        if row["epoch"] == stop_after:
+            raise KeyboardInterrupt
+
+    yolo.fit(network, *examples, info, experiment.train, 0, folder / "state.pt", "same", on_epoch=on_epoch)
+    return network.state_dict()
+
+
+def test_a_training_that_was_killed_ends_where_an_uninterrupted_one_ends(tmp_path: Path) -> None:
+    whole = fitted(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tmp_path / "b", stop_after=2)
+    resumed = fitted(tmp_path / "b")
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, resumed[name]), name
+    # A finished one is read and not done again.
+    again = fitted(tmp_path / "b")
+    assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
+
+
+def test_the_files_of_the_data_set_hold_our_boxes(tmp_path: Path) -> None:
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (2, 40, 80, 3), dtype=np.uint8))
+    targets = torch.tensor([[[8.0, 4, 24, 12, 2, 0]], [[0, 0, 0, 0, -1, 0]]])
+    yolo.write_dataset(tmp_path, "train", training.Examples(images, targets))
+    assert (tmp_path / "labels" / "train" / "000000.txt").read_text() == "2 0.200000 0.200000 0.200000 0.200000\n"
+    assert (tmp_path / "labels" / "train" / "000001.txt").read_text() == ""
+    pixels = yolo.cv2.imread(str(tmp_path / "images" / "train" / "000001.png"))[..., ::-1]
+    np.testing.assert_array_equal(pixels, images[1].numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"augment": {"flip": True}}, "augment: yolov8 has ultralytics' own"),
+        ({"schedule": {"name": "plateau"}}, "no plateau; allowed: cosine, constant"),
+        ({"trainer": {"mosaik": 1.0}}, "unknown mosaik; allowed: box"),
+    ],
+)
+def test_what_its_trainer_does_not_do_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    profile = detection_profile(tmp_path / "profile", "yolov8", **change)
+    with pytest.raises(Error, match=words):
+        train.train(profile, "squares")
