@@ -6,6 +6,7 @@ the experiment says (`tasks.learning.pretrained`).
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +24,17 @@ GREY = 114 / 255
 Frozen = Annotated[int, Field(ge=0, le=MIDDLE)]
 
 
+class StridedDepthwise(nn.Conv2d):
+    """In fp32 on a processor, whatever autocast says: there the gradient in bf16 of this one kind of convolution, of which the
+    backbone has four, takes as long as a third of all the rest."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
 class Backbone(nn.Module):
     """`stem`: images (N, 3, H, W) in [0, 1] to what the frozen blocks give; then features of strides 16 and 32."""
 
@@ -32,6 +44,9 @@ class Backbone(nn.Module):
         super().__init__()
         self.standardize = Standardize(MEAN, STD)
         self.features = mobilenet_v2(weights=None).features
+        for module in self.features.modules():
+            if isinstance(module, nn.Conv2d) and module.stride == (2, 2) and module.groups > 1:
+                module.__class__ = StridedDepthwise
         self.frozen = frozen
         for parameter in self.features[:frozen].parameters():
             parameter.requires_grad_(False)

@@ -162,7 +162,7 @@ def _flush(batches: Iterator[list[Row]], parts: Parts, size: int, bar: Progress,
 
 def _fingerprint(found: Files, settings: Annotate) -> str:
     """What a part belongs to: weights, numbers, and the code that makes rows of photographs."""
-    code = [faces, annotator, photographs, emotions, images]
+    code = [detector, annotator, photographs, emotions, images]
     values = {
         "files": [files.sha256(found.faces), files.sha256(found.emotions), found.uncertain, found.blurred, found.small],
         "find": found.find.model_dump(mode="json"),

@@ -7,6 +7,7 @@ import torch
 
 import models
 from models import Shape
+from models.mobilenet import Backbone, StridedDepthwise
 from models.yolo_v1 import YOLO, decode, yolo_losses
 
 
@@ -84,3 +85,13 @@ def test_images_that_are_no_multiple_are_padded(stride: int, cells: int) -> None
     assert corners.shape == (1, cells * 2, 4)
     assert out[..., [0, 2]].max() <= 70
     assert out[..., [1, 3]].max() <= 50
+
+
+def test_the_strided_depthwise_convolutions_learn_in_fp32() -> None:
+    """Their gradient in bf16 is slow on a processor: under autocast they give what they give without, to the last bit."""
+    strided = [m for m in Backbone(frozen=0).modules() if isinstance(m, StridedDepthwise)]
+    assert [m.groups for m in strided] == [96, 144, 192, 576]
+    x = torch.randn(1, 96, 8, 8)
+    whole = strided[0](x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(strided[0](x), whole)

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from tasks.common.files import atomic, atomic_folder, sha256, write_json, write_text
+from tests.conftest import ROOT
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ with atomic_folder(Path("folder")) as building, atomic(Path("file.txt")) as temp
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False)
     assert killed.returncode == -signal.SIGKILL
     left = list(tmp_path.iterdir())
