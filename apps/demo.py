@@ -48,6 +48,7 @@ CSS = """
 #scores b { font-size: 1.5em; font-variant-numeric: tabular-nums; }
 #scores small, #weights small { opacity: .75; }
 #weights, #message, #scores, #faces-message { padding: 0 !important; }
+.progress-text { visibility: hidden; } /* the time that the last photograph took, which says nothing of this one */
 #examples .grid-wrap { max-height: none; min-height: 0; padding: 0; }
 #examples .grid-container { gap: 6px; margin: 0; height: auto; grid: none / repeat(5, minmax(0, 1fr)) !important; }
 #examples .gallery-item, #examples button { min-width: 0; width: 100%; height: auto; aspect-ratio: 1; }
@@ -60,6 +61,8 @@ MEASURES = """
 - **PSNR**: how close the network comes to the filter's own picture, in decibels: more is better, each 6 dB halve the difference, and from 40 dB on it is hardly to be seen.
 - **SSIM**: how alike the structures are, from 0 to 1.
 - **L1**: the mean absolute difference, as a share of the range from black to white.
+- **Filters**: Sobel's draws edges, brighter where grey changes more. The random one is nine random weights. At a *fixed scale* a grey level means the same in every
+  photograph; *per image*, the strongest edge of each is white.
 - **Networks** are the experiments of `params.yaml`. What is said below the choice: what the network is, its seed, where its weights come from, the commit
   that trained them, and the data. `…-random` learned a random filter, `…-per-image` one that is scaled to each photograph's own range.
 """
@@ -100,7 +103,12 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
     """The tab that shows a photograph, the analytic filter and the network's output side by side."""
     photographs = images.examples()
     limits = f"at most {images.MAX_BYTES // 2**20} MiB and {images.MAX_PIXELS // 10**6} million pixels"
-    source = gr.State(None)
+    source, turn = gr.State(None), gr.State(0)
+    if profile.name == "sample":
+        gr.Markdown(
+            "These networks were trained for seconds to minutes, to show that all works: their pictures are faint. "
+            "`make rebuild PROFILE=full`, then `make demo PROFILE=full`, shows what they can do."
+        )
     missing = gr.Markdown(visible=False, elem_id="missing")
     with gr.Row(visible=False, elem_id="main") as main:
         with gr.Column(scale=1, min_width=320):
@@ -156,6 +164,13 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
             described = _warning(str(error))
         return [described, images.filter_label(found.target), gr.update(value=found.target.seed, visible=_random(found.target))]
 
+    def wait(turn: int, source: Source | None, name: str) -> list[Any]:
+        """Ask for the photograph to be filtered; until it is, nothing of an earlier choice stands beside this one."""
+        if source is None:
+            return [gr.skip()] * 4
+        words = f"<p>{html.escape(source[2])} goes through {html.escape(name)}. A large photograph takes a minute or more.</p>"
+        return [turn + 1, words, "", gr.update(interactive=False)]
+
     def show(source: Source | None, name: str, filter_label: str, seed: float | None) -> list[Any]:
         nothing = [None] * len(pictures)
         try:
@@ -178,7 +193,7 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
                 notes.append(f"This network is made for another filter: {_named(found.target)}.")
             return [
                 _warning(" ".join(notes)) if notes else "",
-                _scores(result, title),
+                _scores(result, f"{name} on {title}", filter_label),
                 *map(images.preview, shown),
                 gr.update(value=file, interactive=True),
             ]
@@ -196,16 +211,26 @@ def image_to_image(profile: Profile, blocks: gr.Blocks) -> None:
     def seed_field(filter_label: str) -> Any:
         return gr.update(visible=images.FILTERS[filter_label][0] == "random")
 
-    inputs, outputs = [source, network, choice, seed], [message, scores, *pictures, download]
-    # One photograph at a time: each takes all the processors.
-    run: dict[str, Any] = {"fn": show, "inputs": inputs, "outputs": outputs, "concurrency_limit": 1, "api_visibility": "private"}
     quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     blocks.load(open_page, None, [missing, main, network, weights, choice, seed], **quick)
-    upload.upload(uploaded, upload, [upload, source], **quick).then(**run)
-    gallery.select(picked, None, source, **quick).then(**run)
-    network.input(about, network, [weights, choice, seed], **quick).then(**run)
-    choice.input(seed_field, choice, seed, **quick).then(**run)
-    gr.on([seed.submit, seed.blur], **run)
+    for asked in (
+        upload.upload(uploaded, upload, [upload, source], **quick),
+        gallery.select(picked, None, source, **quick),
+        network.input(about, network, [weights, choice, seed], **quick),
+        choice.input(seed_field, choice, seed, **quick),
+        gr.on([seed.submit, seed.blur], lambda: None, **quick),
+    ):
+        asked.then(wait, [turn, source, network], [turn, message, scores, download], **quick)
+    # One photograph at a time, since each takes all the processors; and of those asked for meanwhile, the last.
+    turn.change(
+        show,
+        [source, network, choice, seed],
+        [message, scores, *pictures, download],
+        show_progress_on=pictures,
+        concurrency_limit=1,
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
 
 
 def _random(target: Target) -> bool:
@@ -228,7 +253,7 @@ def _warning(text: str) -> str:
     return f'<div class="warning" role="alert">{html.escape(text)}</div>'
 
 
-def _scores(result: images.Filtered, title: str) -> str:
+def _scores(result: images.Filtered, title: str, filter_label: str) -> str:
     height, width = result.photograph.shape[:2]
     s = result.scores
     numbers: Sequence[tuple[str, str]] = (
@@ -237,8 +262,8 @@ def _scores(result: images.Filtered, title: str) -> str:
     )  # fmt: skip
     items = "".join(f"<span><small>{name}</small> <b>{value}</b></span>" for name, value in numbers)
     return (
-        f'<div class="scores">{items}</div><small>{html.escape(title)}, {width} x {height} pixels. Network against analytic '
-        f"filter over all pixels; in the difference, the brightest yellow is {256 // images.DIFFERENCE_GAIN} grey levels or more.</small>"
+        f'<div class="scores">{items}</div><small>{html.escape(title)}, {width} x {height} pixels, against {html.escape(filter_label)}, over '
+        f"all pixels. In the difference, the brightest yellow is {256 // images.DIFFERENCE_GAIN} grey levels or more.</small>"
     )
 
 

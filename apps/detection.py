@@ -133,7 +133,14 @@ def tab(profile: Profile, blocks: gr.Blocks) -> None:
         return ("example", json.dumps(event.index), f"example {event.index + 1}")
 
     inputs, outputs = [source, network, threshold], [message, picture, table]
-    run: dict[str, Any] = {"fn": show, "inputs": inputs, "outputs": outputs, "concurrency_limit": 1, "api_visibility": "private"}
+    run: dict[str, Any] = {
+        "fn": show,
+        "inputs": inputs,
+        "outputs": outputs,
+        "concurrency_limit": 1,
+        "trigger_mode": "always_last",
+        "api_visibility": "private",
+    }
     quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     blocks.load(open_page, None, [message, network, weights, threshold, gallery], **quick)
     upload.upload(uploaded, upload, [upload, source], **quick).then(**run)

@@ -72,7 +72,7 @@ def tab(profile: Profile, extensions: list[str], write: Write) -> None:
         return show(str(photographs[name]), name)
 
     outputs = [message, picture, table, png, rows]
-    options: dict[str, Any] = {"concurrency_limit": 1, "api_visibility": "private"}
+    options: dict[str, Any] = {"concurrency_limit": 1, "trigger_mode": "always_last", "api_visibility": "private"}
     upload.upload(uploaded, upload, [upload, *outputs], **options)
     gallery.select(picked, None, outputs, **options)
 

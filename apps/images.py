@@ -69,10 +69,11 @@ class Choice:
 
     def describe(self) -> str:
         """One line: experiment, profile, commit, data. Raises Error as `load` does."""
-        _, c = self.load()
+        network, c = self.load()
         commit = c.git_commit[:7] + ("-dirty" if c.git_commit.endswith("-dirty") else "")
         data = f"{self.data} (version {c.data_hash[:8]})"
-        return f"{c.experiment}, seed {c.seed} · {self.origin} · commit {commit} · trained on {data}"
+        learned = f"trained on {data}" if models.count_parameters(network) else "nothing to train"
+        return f"{c.experiment}, seed {c.seed} · {self.origin} · commit {commit} · {learned}"
 
 
 @lru_cache(maxsize=4)

@@ -23,13 +23,13 @@ def run(root: Path) -> list[dict[str, Any]]:
     def steps(precision: str, layout: torch.memory_format) -> Any:
         torch.manual_seed(0)
         network = models.build(experiment.network, models.Shape(3, 1, SIZE), experiment.architecture).to(memory_format=layout)
-        # The networks have losses of their own.
-        step = training.Step(network, None, recipe.model_copy(update={"precision": precision}), 10_000)  # type: ignore[arg-type]
+        updates = training.Updates(network, recipe, 10_000)
         inputs = images.to(memory_format=layout)
 
         def work() -> int:
             for _ in range(STEPS):
-                step(inputs, targets)
+                with training.autocast(inputs.device, precision):
+                    network.training_step(inputs, targets, updates)  # type: ignore[operator]
             return STEPS * recipe.batch_size
 
         return work

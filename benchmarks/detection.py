@@ -108,7 +108,7 @@ def steps(root: Path) -> list[dict[str, Any]]:
         own = recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"views": views})})
         net = network().to(memory_format=torch.channels_last)
         objective = detect.Detect(own, info, net)
-        step = training.Step(net, objective, own, 10_000)
+        updates = training.Updates(net, own, 10_000)
         epoch = 0
 
         def work() -> int:
@@ -116,7 +116,7 @@ def steps(root: Path) -> list[dict[str, Any]]:
             objective.begin(few, 0, epoch)
             net.train()
             for rows in training.batches(len(few), own.batch_size, np.random.default_rng(epoch)):
-                step(*objective.draw(few, rows, np.random.default_rng(0)))
+                objective.step(*objective.draw(few, rows, np.random.default_rng(0)), updates)
             epoch += 1
             return len(few)
 

@@ -49,13 +49,13 @@ def our_loop(profile: config.Profile, name: str, steps: int) -> Callable[[], int
     network = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
     examples = training.Examples.of(data.Data(folder, "train"), info.task, torch.device("cpu"))
     objective = training.OBJECTIVES[info.task](recipe, info, network)
-    step = training.Step(network, objective, recipe, 10_000)
+    updates = training.Updates(network, recipe, 10_000)
 
     def run_steps() -> int:
         network.train()
         rng = np.random.default_rng(0)
         for _, rows in zip(range(steps), training.batches(len(examples), recipe.batch_size, rng)):
-            step(*training.draw(examples, rows, recipe, objective, rng))
+            objective.step(*objective.draw(examples, rows, rng), updates)
         return steps * recipe.batch_size
 
     return run_steps

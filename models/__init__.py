@@ -3,7 +3,7 @@
 A file defines `build(shape, *, ...) -> nn.Module` whose keyword arguments, typed and with defaults, are the keys of an
 experiment's `architecture`. Networks take float images in [0, 1], (N, C, H, W), and return logits (N, classes) or images
 (N, C', H, W), or detections (N, K, 6) (`models.boxes`). A family that trains in another way than by one loss supplies `parts` and
-`training_step` (see `tasks.learning.training.Step`).
+`training_step` (see `tasks.learning.training`).
 """
 
 import difflib

@@ -216,7 +216,7 @@ def _list(source: Path, to: Path, skipped: dict[str, str]) -> list[str]:
     found = []
 
     def unreadable(error: OSError) -> None:
-        skipped[Path(error.filename).relative_to(source).as_posix()] = f"{type(error).__name__}: {error.strerror}"
+        skipped[Path(error.filename).relative_to(source).as_posix()] = error.strerror or type(error).__name__
 
     for folder, inner, names in os.walk(source, onerror=unreadable):
         inner[:] = [name for name in inner if Path(folder, name).resolve() != to.resolve()]
@@ -283,7 +283,7 @@ def _content(path: Path) -> bytes:
             raise Undecodable(f"larger than {MAX_BYTES >> 20} MB")
         return path.read_bytes()
     except OSError as error:
-        raise Undecodable(f"{type(error).__name__}: {error.strerror}") from None
+        raise Undecodable(error.strerror or type(error).__name__) from None
 
 
 def _write(path: Path, picture: np.ndarray) -> None:

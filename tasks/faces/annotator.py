@@ -11,7 +11,7 @@ import torch
 
 from tasks.common import files
 from tasks.faces.annotations import NO_FACE, UNCERTAIN, Row
-from tasks.faces.detector import Faces
+from tasks.faces.detector import Faces, coverage
 from tasks.faces.emotions import BATCH, EMOTIONS, SIZE, Emotions, sharpness
 from tasks.faces.photographs import Photograph
 from tasks.imaging import drawing
@@ -128,12 +128,9 @@ def crop(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 def overlaps(boxes: np.ndarray) -> np.ndarray:
     """The largest share of each box (K, 4 or more) that another one covers, (K,)."""
-    x1, y1, x2, y2 = boxes[:, :4].T
-    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    high = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    shared = wide.clip(0) * high.clip(0)
-    np.fill_diagonal(shared, 0)
-    largest: np.ndarray = shared.max(1) / np.maximum((x2 - x1) * (y2 - y1), 1e-9)
+    share = coverage(boxes)
+    np.fill_diagonal(share, 0)
+    largest: np.ndarray = share.max(1)
     return largest
 
 

@@ -1,7 +1,7 @@
 """Faces in photographs: YOLOv8 on letterboxed batches, each photograph at several sizes, crowds in overlapping tiles as well.
 
 A photograph's boxes do not depend on what else is in its batch: batches have a fixed number of rows, and those that are not filled
-are grey (bf16 and fp32; `tests/tasks/test_faces.py`).
+are grey (bf16 and fp32; `tests/tasks/faces/test_detector.py`).
 """
 
 from collections import defaultdict
@@ -148,14 +148,20 @@ def merge(boxes: np.ndarray, overlap: float, inside: float) -> np.ndarray:
     over `inside` lies within a surer one, as an eye does in its face."""
     table = torch.from_numpy(np.ascontiguousarray(boxes))
     boxes = boxes[nms(table[:, :4], table[:, 4], overlap).numpy()]
-    x1, y1, x2, y2 = boxes[:, :4].T
-    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    high = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    within = wide.clip(0) * high.clip(0) > inside * ((x2 - x1) * (y2 - y1))[:, None]
+    within = coverage(boxes) > inside
     kept = np.ones(len(boxes), bool)
     for place in range(1, len(boxes)):
         kept[place] = not (within[place, :place] & kept[:place]).any()
     return boxes[kept]
+
+
+def coverage(boxes: np.ndarray) -> np.ndarray:
+    """Which share of each box (K, 4 or more) each other one covers, (K, K): of the row's box by the column's."""
+    x1, y1, x2, y2 = boxes[:, :4].T
+    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    high = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    share: np.ndarray = wide.clip(0) * high.clip(0) / np.maximum((x2 - x1) * (y2 - y1), 1e-9)[:, None]
+    return share
 
 
 def read(path: Path) -> nn.Module:

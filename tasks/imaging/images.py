@@ -47,7 +47,7 @@ def decode(content: bytes, at_least: int | None = None, fit: bool = False, annot
     # Decoders fail on damaged files with nearly any exception.
     except Exception as error:
         # The address of a buffer would make each run's list another.
-        raise Undecodable(re.sub(r"<_io\.BytesIO object at \w+>", "the file", f"{type(error).__name__}: {error}")[:200]) from None
+        raise Undecodable(re.sub(r"<_io\.BytesIO object at \w+>", "the file", str(error) or type(error).__name__)[:200]) from None
 
 
 class Decoded:

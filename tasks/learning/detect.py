@@ -121,7 +121,7 @@ def _area(corners: Tensor) -> Tensor:
     return (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
 
 
-class Detect:
+class Detect(training.Objective):
     """The losses are the network's own (`models.boxes.Detector`).
 
     An epoch's version of the data goes through the network's frozen layers at once, before it begins. With `views`, versions
@@ -129,7 +129,7 @@ class Detect:
     """
 
     def __init__(self, recipe: Train, info: Info, network: nn.Module) -> None:
-        self.recipe, self.info, self.network = recipe, info, network
+        super().__init__(recipe, info, network)
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
         self.epoch = -1
         self.val_features: Tensor | None = None
@@ -170,12 +170,3 @@ class Detect:
         if self.val_features is None:
             self.val_features = torch.cat([self._stem(images) for images in val.images.split(BATCH)])
         return measure(network, val, self.info, self.recipe.precision, self.val_features)
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        raise NotImplementedError("a detector takes its own steps")
-
-    def targets(self, raw: Tensor) -> Tensor:
-        return raw
-
-    def metrics(self, outputs: Tensor, raw: Tensor) -> dict[str, float]:
-        return detections.summary(outputs.cpu().numpy(), objects(raw), self.info.classes)

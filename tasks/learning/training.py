@@ -7,10 +7,11 @@ without a copy between layouts. A run that was killed goes on from its checkpoin
 import copy
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,22 +69,74 @@ def to_bytes(outputs: Tensor | np.ndarray) -> np.ndarray:
     return outputs.mul(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-class Objective(Protocol):
-    """What a task asks of a network."""
+class Objective(ABC):
+    """What a task asks of a network: batches of its data, a step on each, and how well it does on validation."""
 
+    def __init__(self, recipe: Train, info: Info, network: nn.Module) -> None:
+        self.recipe, self.info, self.network = recipe, info, network
+
+    def begin(self, train: Examples, seed: int, epoch: int) -> None:  # noqa: B027
+        """Prepare an epoch's version of the data, where there is more to it than drawing batches."""
+
+    @abstractmethod
+    def draw(self, data: Examples, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """An augmented batch: inputs of the network, and targets."""
+
+    @abstractmethod
+    def measure(self, network: nn.Module, val: Examples) -> dict[str, float]:
+        """The loss and the metrics on validation."""
+
+    def step(self, inputs: Tensor, targets: Tensor, updates: "Updates") -> dict[str, Tensor]:
+        """Take one step on a batch; what it returns is averaged over the epoch and recorded. Here: the step of the network's own
+        (`training_step`), under autocast."""
+        with autocast(inputs.device, self.recipe.precision):
+            values = self.network.training_step(inputs, targets, updates)  # type: ignore[operator]
+        return {name: value.detach().float() for name, value in values.items()}
+
+
+class OneLoss(Objective):
+    """One loss between the network's outputs and targets, unless the network has a step of its own."""
+
+    @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
 
+    @abstractmethod
     def targets(self, raw: Tensor) -> Tensor:
         """The form of the targets that `loss` takes, and that images can be blended in."""
-        ...
 
+    @abstractmethod
     def metrics(self, outputs: Tensor, raw: Tensor) -> dict[str, float]: ...
 
+    def draw(self, data: Examples, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Float inputs (B, C, H, W) and the targets that `loss` takes."""
+        recipe, (height, width) = self.recipe.augment, data.images.shape[1:3]
+        geometry = augment.Geometry(recipe, rows, (height, width), rng)
+        inputs = augment.colours(recipe, to_float(geometry(data.images)), rng)
+        raw = geometry(data.targets) if data.targets.ndim == 4 else data.targets[rows.to(data.targets.device)]
+        targets = self.targets(raw)
+        if recipe.mixup:
+            inputs, targets = augment.mixup(recipe.mixup, inputs, targets, rng)
+        return inputs, targets
 
-class Classify:
+    def step(self, inputs: Tensor, targets: Tensor, updates: "Updates") -> dict[str, Tensor]:
+        if hasattr(self.network, "training_step"):
+            return super().step(inputs, targets, updates)
+        with autocast(inputs.device, self.recipe.precision):
+            outputs = self.network(inputs)
+        loss = self.loss(outputs, targets)
+        updates["network"](loss)
+        return {"loss": loss.detach()}
+
+    def measure(self, network: nn.Module, val: Examples) -> dict[str, float]:
+        outputs = predict(network, val.images, precision=self.recipe.precision)
+        return self.metrics(torch.from_numpy(outputs).to(val.images.device), val.targets)
+
+
+class Classify(OneLoss):
     """Cross-entropy or hinge loss on logits (N, K), with a gradient by hand where the network's are."""
 
     def __init__(self, recipe: Train, info: Info, network: nn.Module) -> None:
+        super().__init__(recipe, info, network)
         self.smoothing, self.classes = recipe.label_smoothing, info.outputs
         self.soft = recipe.augment.mixup > 0
         self.hinge = recipe.loss == "hinge"
@@ -105,10 +158,11 @@ class Classify:
         return {"loss": loss, **metrics.classify(outputs.cpu().numpy(), raw.cpu().numpy())}
 
 
-class Translate:
+class Translate(OneLoss):
     """L1 or squared error between images (N, C, H, W) in [0, 1]."""
 
     def __init__(self, recipe: Train, info: Info, network: nn.Module) -> None:
+        super().__init__(recipe, info, network)
         self.distance = F.l1_loss if recipe.loss == "l1" else F.mse_loss
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -135,43 +189,28 @@ OBJECTIVES: dict[str, Callable[[Train, Info, nn.Module], Objective]] = {
 }
 
 
-class Step:
-    """What is done with a batch: one optimiser on one loss, unless the network has `parts` and a `training_step` of its own.
+class Updates(dict[str, Update]):
+    """What learns, by name: the network with one optimiser, unless its `parts()` name the modules that have one each."""
 
-    `network.parts()` names the modules that have an optimiser each, and `network.training_step(inputs, targets, updates)` is
-    given their `Update`s by the same names; it returns what is recorded. It runs under autocast.
-    """
-
-    def __init__(self, network: nn.Module, objective: Objective, recipe: Train, steps: int) -> None:
-        self.network, self.objective, self.precision = network, objective, recipe.precision
+    def __init__(self, network: nn.Module, recipe: Train, steps: int) -> None:
+        """`steps`: batches an epoch."""
         parts: dict[str, nn.Module] = network.parts() if hasattr(network, "parts") else {"network": network}  # type: ignore[operator]
-        self.updates = {name: Update(part, recipe, steps) for name, part in parts.items()}
-        self.own = getattr(network, "training_step", None)
-
-    def __call__(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Take one step on a batch; what it returns is averaged over the epoch and recorded."""
-        with autocast(inputs.device, self.precision):
-            if self.own:
-                return {name: value.detach().float() for name, value in self.own(inputs, targets, self.updates).items()}
-            outputs = self.network(inputs)
-        loss = self.objective.loss(outputs, targets)
-        self.updates["network"](loss)
-        return {"loss": loss.detach()}
+        super().__init__({name: Update(part, recipe, steps) for name, part in parts.items()})
 
     @property
     def lr(self) -> float:
         """Of the first part; 0 where nothing is learned."""
-        return next((float(update.optimizer.param_groups[0]["lr"]) for update in self.updates.values()), 0.0)
+        return next((float(update.optimizer.param_groups[0]["lr"]) for update in self.values()), 0.0)
 
     def epoch(self, val: dict[str, float]) -> None:
-        for update in self.updates.values():
+        for update in self.values():
             update.schedule.epoch(val["loss"])
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: update.state_dict() for name, update in self.updates.items()}
+        return {name: update.state_dict() for name, update in self.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, update in self.updates.items():
+        for name, update in self.items():
             update.load_state_dict(state[name])
 
 
@@ -227,11 +266,11 @@ def fit(
     device = train.images.device
     objective = OBJECTIVES[info.task](recipe, info, network)
     steps = max(1, len(train) // recipe.batch_size)
-    step = Step(network, objective, recipe, steps)
+    updates = Updates(network, recipe, steps)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True) if recipe.ema else None
     evaluated = average.module if average else network
     torch.manual_seed(seed)
-    run = _resume(checkpoint, fingerprint, seed, network, average, step) or Run()
+    run = _resume(checkpoint, fingerprint, seed, network, average, updates) or Run()
     if recipe.compile:
         # In place, so that names in the state stay those of the plain network.
         network.compile()
@@ -240,14 +279,13 @@ def fit(
         start = time.perf_counter()
         # Order and augmentation depend on seed and epoch alone, so that an epoch is the same after a resumption.
         rng = np.random.default_rng([seed, run.epoch])
-        if hasattr(objective, "begin"):
-            objective.begin(train, seed, run.epoch)
+        objective.begin(train, seed, run.epoch)
         network.train()
         sums: dict[str, Tensor] = {}
         count = 0
         for rows in batches(len(train), recipe.batch_size, rng):
-            inputs, targets = draw(train, rows, recipe, objective, rng)
-            for name, value in step(inputs, targets).items():
+            inputs, targets = objective.draw(train, rows, rng)
+            for name, value in objective.step(inputs, targets, updates).items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + value
             if average:
                 average.update_parameters(network)
@@ -256,38 +294,20 @@ def fit(
         means = {f"train_{name}": float(total) / count for name, total in sums.items()}
         if not all(math.isfinite(value) for value in means.values()):
             raise Error(f"the training loss is not finite in epoch {run.epoch + 1}: {means}; try a lower learning rate or clip")
-        lr = step.lr
-        if hasattr(objective, "measure"):
-            scores = objective.measure(evaluated, val)
-        else:
-            outputs = predict(evaluated, val.images, precision=recipe.precision)
-            scores = objective.metrics(torch.from_numpy(outputs).to(device), val.targets)
-        step.epoch(scores)
+        lr = updates.lr
+        scores = objective.measure(evaluated, val)
+        updates.epoch(scores)
         run.epoch += 1
         run.seconds += time.perf_counter() - start
         row = {"epoch": run.epoch, "lr": lr, "seconds": run.seconds, **means, **{f"val_{k}": v for k, v in scores.items()}}
         run.history.append(row)
         _keep(run, recipe, evaluated)
         if checkpoint:
-            _save(checkpoint, fingerprint, seed, network, average, step, run)
+            _save(checkpoint, fingerprint, seed, network, average, updates, run)
         on_epoch(row)
 
     network.load_state_dict(run.kept_weights if run.kept_weights is not None else evaluated.state_dict())
     return run
-
-
-def draw(data: Examples, rows: Tensor, recipe: Train, objective: Objective, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """An augmented batch: float inputs (B, C, H, W) and the targets that the objective takes."""
-    if hasattr(objective, "draw"):
-        return objective.draw(data, rows, rng)
-    height, width = data.images.shape[1:3]
-    geometry = augment.Geometry(recipe.augment, rows, (height, width), rng)
-    inputs = augment.colours(recipe.augment, to_float(geometry(data.images)), rng)
-    raw = geometry(data.targets) if data.targets.ndim == 4 else data.targets[rows.to(data.targets.device)]
-    targets = objective.targets(raw)
-    if recipe.augment.mixup:
-        inputs, targets = augment.mixup(recipe.augment.mixup, inputs, targets, rng)
-    return inputs, targets
 
 
 def _better(metric: str, value: float, best: float) -> bool:
@@ -328,14 +348,14 @@ def _stopped(run: Run, recipe: Train) -> bool:
 
 
 def _save(
-    path: Path, fingerprint: str, seed: int, network: nn.Module, average: AveragedModel | None, step: Any, run: Run
+    path: Path, fingerprint: str, seed: int, network: nn.Module, average: AveragedModel | None, updates: Updates, run: Run
 ) -> None:
     state = {
         "fingerprint": fingerprint,
         "seed": seed,
         "network": network.state_dict(),
         "average": average.state_dict() if average else None,
-        "step": step.state_dict(),
+        "updates": updates.state_dict(),
         "run": vars(run),
         "rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -345,7 +365,7 @@ def _save(
 
 
 def _resume(
-    path: Path | None, fingerprint: str, seed: int, network: nn.Module, average: AveragedModel | None, step: Any
+    path: Path | None, fingerprint: str, seed: int, network: nn.Module, average: AveragedModel | None, updates: Updates
 ) -> Run | None:
     """Go on from a checkpoint; one of another configuration, code or data is left alone and overwritten later."""
     if path is None or not path.exists():
@@ -356,7 +376,7 @@ def _resume(
     network.load_state_dict(state["network"])
     if average:
         average.load_state_dict(state["average"])
-    step.load_state_dict(state["step"])
+    updates.load_state_dict(state["updates"])
     torch.set_rng_state(state["rng"])
     if state["cuda_rng"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda_rng"])

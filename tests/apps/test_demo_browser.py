@@ -111,6 +111,25 @@ def test_an_example_is_compared_with_each_filter(page: Page, address: str) -> No
     expect(scores.locator("b").first).not_to_have_text(before)
 
 
+def test_the_last_choice_is_shown(page: Page, address: str) -> None:
+    """Choices that are made while a large photograph is filtered: the last one is what is shown, and downloaded, in the end."""
+    out = io.BytesIO()
+    ramp = np.add.outer(np.arange(2400), np.arange(3600)) % 251
+    Image.fromarray(ramp.astype(np.uint8)).save(out, "JPEG")
+    page.goto(address)
+    expect(page.locator("#weights")).to_contain_text("pairs, seed 0")
+    upload(page, {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()})
+    expect(page.locator("#message")).to_contain_text("large.jpg goes through pairs")
+    for label in list(images.FILTERS)[1:]:
+        page.click("#filter input")
+        page.get_by_role("option", name=label).click()
+        expect(page.locator("#download")).to_be_disabled()
+    expect(page.locator("#scores")).to_contain_text(f"against {label}")
+    expect(page.locator("#download")).to_be_enabled()
+    page.wait_for_timeout(1000)
+    expect(page.locator("#scores")).to_contain_text(f"against {label}")
+
+
 def test_bad_files_get_a_message_and_the_page_goes_on(page: Page, address: str, tmp_path: Path) -> None:
     bomb = io.BytesIO()
     Image.new("1", (10_000, 10_000)).save(bomb, "PNG")
