@@ -87,7 +87,9 @@ def fit(
         trainer = Trainer(overrides, Path(folder), network, val, info, recipe, seed, checkpoint, fingerprint, on_epoch)
         trainer.add_callback("on_train_batch_end", lambda _: on_batch())
         if trainer.run.epoch < recipe.epochs and not training._stopped(trainer.run, recipe):
-            trainer.train()
+            # Its own autocast is CUDA's: on a processor it would train in fp32, at about half the speed.
+            with training.autocast(torch.device("cpu"), recipe.precision):
+                trainer.train()
     run, evaluated = trainer.run, trainer.evaluated()
     network.load_state_dict(run.kept_weights if run.kept_weights is not None else evaluated.state_dict())
     for parameter in network.parameters():
