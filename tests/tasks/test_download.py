@@ -383,7 +383,7 @@ def test_a_full_disk(server: Server, tmp_path: Path) -> None:
     server.pages = {"/m/fddb/FDDB2007.tar": Page(BODY), "/m/fddb/SHA256SUMS": Page(sums)}
     write_params(tmp_path, "fddb")
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
-    code = f"{limit}; import sys; sys.argv = ['x', 'fddb']; from tasks import cli, download; cli.run(download.main)"
+    code = f"{limit}; import sys; sys.argv = ['x', 'fddb']; from tasks import download; from tasks.common import cli; cli.run(download.main)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, env=command_line(server), stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1

@@ -200,7 +200,7 @@ def test_a_store_that_fails_later_costs_one_warning(make_profile: MakeProfile, c
 def test_processes_that_start_at_once_share_one_new_database(make_profile: MakeProfile, tmp_path: Path) -> None:
     profile = make_profile()
     code = (
-        "import sys; from tasks import config, tracking\n"
+        "import sys; from tasks import config\nfrom tasks.learning import tracking\n"
         "with tracking.run(config.load(sys.argv[1]), 'classes', sys.argv[2], {'a': 1}, {}) as run:\n"
         "    run.log_metrics({'loss': 1.0}, 1)\n"
     )
