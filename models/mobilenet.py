@@ -26,7 +26,7 @@ Frozen = Annotated[int, Field(ge=0, le=MIDDLE)]
 
 class StridedDepthwise(nn.Conv2d):
     """In fp32 on a processor, whatever autocast says: there the gradient in bf16 of this one kind of convolution, of which the
-    backbone has four, takes as long as a third of all the rest."""
+    backbone has four, took a third of a step of `yolo_v1`."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
