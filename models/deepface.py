@@ -5,6 +5,7 @@ one channel and seven emotions. Its published weights are reported at 57.4 % on 
 (N, 1, 48, 48) to (N, 7) logits; DeepFace's own ends in their softmax. Its names of parameters are kept, so that weights go both ways.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,10 +15,24 @@ from models.layers import initialise
 SIZE = 48
 
 
+class FewChannels(nn.Conv2d):
+    """An unpadded convolution of few channels, (N, C, H, W) to (N, C', H', W'): each column of the kernel becomes channels of its own.
+
+    The same sums of the same products. A processor's matrix units work on channels, and have little to do where there is one.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns = self.kernel_size[1]
+        width = x.shape[-1] - columns + 1
+        shifted = torch.cat([x[..., column : column + width] for column in range(columns)], 1)
+        weight = self.weight.permute(0, 3, 1, 2).flatten(1, 2)[..., None].contiguous()  # (C', columns * C, rows, 1)
+        return F.conv2d(shifted.contiguous(memory_format=torch.channels_last), weight, self.bias)
+
+
 class EmotionNetwork(nn.Module):
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
         super().__init__()
-        self.conv_1 = nn.Conv2d(inputs, 64, 5)
+        self.conv_1 = FewChannels(inputs, 64, 5)
         self.conv_2 = nn.Conv2d(64, 64, 3)
         self.conv_3 = nn.Conv2d(64, 64, 3)
         self.conv_4 = nn.Conv2d(64, 128, 3)

@@ -3,7 +3,7 @@
     python -m tasks.faces.emotions WEIGHTS HOME        put weights where DeepFace itself loads them ($DEEPFACE_HOME is HOME)
 
 `DeepFace.analyze` takes one face at a time, and detects a second time inside each crop unless told not to; the answers are the same
-(tests/tasks/test_emotions.py).
+(tests/tasks/faces/test_emotions.py).
 """
 
 import pickle
