@@ -1,14 +1,14 @@
 """Serve the flows to a Prefect server: `rebuild` nightly, `sweep` weekly, `annotate` on its inbox, all on demand. `flows.serve` starts it."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from prefect import serve
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 
 from flows.annotate import annotate
 from flows.apply import apply
 from flows.evaluate import evaluate
+from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery
 from flows.rebuild import rebuild
 from flows.sweep import sweep
 from flows.train import train
@@ -21,12 +21,12 @@ INBOX_EVERY = 300.0
 
 
 def main(
-    profile: Annotated[str, typer.Option(help="the profile that is rebuilt, seen from the project's folder")] = ".",
-    cron: Annotated[str, typer.Option(help="when it is rebuilt")] = "0 3 * * *",
-    every: Annotated[float | None, typer.Option(help="seconds between rebuilds, in place of --cron")] = None,
-    sweep_cron: Annotated[str, typer.Option(help="when the profile's sweeps run")] = "0 4 * * 6",
-    sweep_every: Annotated[float | None, typer.Option(help="seconds between sweeps, in place of --sweep-cron")] = None,
-    sweep_budget: Annotated[float, typer.Option(help="seconds that a scheduled sweep may take", min=1)] = 7200,
+    profile: ProfileFolder = ".",
+    cron: Cron = "0 3 * * *",
+    every: Every = None,
+    sweep_cron: SweepCron = "0 4 * * 6",
+    sweep_every: SweepEvery = None,
+    sweep_budget: SweepBudget = 7200,
 ) -> None:
     """Serve the flows until Ctrl-C; schedules pause when it ends, so that no missed runs pile up."""
     module, parameters = EntrypointType.MODULE_PATH, {"profile": profile}

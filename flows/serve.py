@@ -15,6 +15,7 @@ import httpx
 import typer
 
 from flows import ROOT
+from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery
 from tasks import config
 from tasks.common import processes
 from tasks.common.errors import Error
@@ -110,12 +111,12 @@ def interruptible() -> Iterator[None]:
 def main(
     prefect_port: Annotated[int, typer.Option(help="of Prefect's page and API", min=1, max=65535)] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="of MLflow's page and API", min=1, max=65535)] = 5000,
-    profile: Annotated[str, typer.Option(help="the profile that is rebuilt, seen from the project's folder")] = ".",
-    cron: Annotated[str, typer.Option(help="when it is rebuilt")] = "0 3 * * *",
-    every: Annotated[float | None, typer.Option(help="seconds between rebuilds, in place of --cron")] = None,
-    sweep_cron: Annotated[str, typer.Option(help="when the profile's sweeps run")] = "0 4 * * 6",
-    sweep_every: Annotated[float | None, typer.Option(help="seconds between sweeps, in place of --sweep-cron")] = None,
-    sweep_budget: Annotated[float, typer.Option(help="seconds that a scheduled sweep may take", min=1)] = 7200,
+    profile: ProfileFolder = ".",
+    cron: Cron = "0 3 * * *",
+    every: Every = None,
+    sweep_cron: SweepCron = "0 4 * * 6",
+    sweep_every: SweepEvery = None,
+    sweep_budget: SweepBudget = 7200,
 ) -> None:
     """Start Prefect, MLflow and the flows' deployments on this machine, print their addresses, and stop them all on Ctrl-C.
 
