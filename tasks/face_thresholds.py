@@ -25,7 +25,7 @@ from tasks.params.face_settings import FindFaces
 
 # Pixels of the long side, one look each; overlaps from which of two boxes one stays; shares of a box within a surer one; and lowest
 # scores. Of choices that come out equal the first stands.
-SIZES = ((160,), (320,), (160, 320), (160, 640), (160, 320, 640), (224, 320, 448), (224, 320, 448, 640))
+SIZES = ((160,), (320,), (160, 320), (160, 640), (160, 320, 640))
 OVERLAPS = (0.5, 0.4, 0.3, 0.6)
 INSIDES = (0.8, 0.6, 1.0)
 THRESHOLDS = tuple(percent / 100 for percent in range(20, 82, 2))
