@@ -137,6 +137,6 @@ def draw(curves: pd.DataFrame, sizes: pd.DataFrame, counts: pd.DataFrame) -> Fig
 
 
 def _ranges(edges: list[int]) -> list[str]:
-    """From each edge to the next: 1, 2 to 4, 5 to 10, 11 and more."""
-    words = [str(low) if high - low == 1 else f"{low} to {high - 1}" for low, high in pairwise(edges)]
-    return [*words, f"{edges[-1]} and more"]
+    """From each edge to the next: 1, 2–4, 5–10, ≥ 11."""
+    words = [str(low) if high - low == 1 else f"{low}–{high - 1}" for low, high in pairwise(edges)]
+    return [*words, f"≥ {edges[-1]}"]
