@@ -33,6 +33,9 @@ SIZE = 48
 CANVAS = 224
 # Faces that the network is shown at once: what a batch needs stays within the processor's caches.
 BATCH = 64
+# Faces that are prepared before the network is shown any: torch's threads keep their processors for a while after each batch, and
+# whoever prepared the next one meanwhile would wait for them.
+AHEAD = 1024
 EMBEDDED = Path(models.__path__[0]) / "weights" / "emotion.safetensors"
 # DeepFace's own weights, which have no published hash (deepface/models/demography/pytorch/Emotion.py).
 DEEPFACE_FILE = "facial_expression_model_weights.pth"
@@ -83,7 +86,11 @@ class Emotions:
         """float32 (N, 7) of faces as `probabilities` takes them, in batches of so many."""
         if not len(faces):
             return np.empty((0, len(EMOTIONS)), np.float32)
-        return np.concatenate([self._batch(self._prepared(faces[i : i + batch])) for i in range(0, len(faces), batch)])
+        found, ahead = [], batch * max(1, AHEAD // batch)
+        for start in range(0, len(faces), ahead):
+            prepared = self._prepared(faces[start : start + ahead])
+            found += [self._batch(prepared[i : i + batch]) for i in range(0, len(prepared), batch)]
+        return np.concatenate(found)
 
     def _prepared(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """float32 (B, 48, 48), a share of the faces in each thread: a task a face would cost as much as the face."""
