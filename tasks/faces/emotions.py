@@ -33,8 +33,7 @@ SIZE = 48
 CANVAS = 224
 # Faces that the network is shown at once: what a batch needs stays within the processor's caches.
 BATCH = 64
-# Faces that are prepared before the network is shown any: torch's threads keep their processors for a while after each batch, and
-# whoever prepared the next one meanwhile would wait for them.
+# Faces that are prepared before the network is shown any: to go from one to the other at every batch is slower.
 AHEAD = 1024
 EMBEDDED = Path(models.__path__[0]) / "weights" / "emotion.safetensors"
 # DeepFace's own weights, which have no published hash (deepface/models/demography/pytorch/Emotion.py).
