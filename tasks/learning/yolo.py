@@ -1,9 +1,9 @@
 """Training of `models/yolov8.py` by ultralytics' own trainer, in place of `tasks.learning.training.fit`, and to the same contract.
 
-Its augmentation, losses, optimiser and moving average are ultralytics', which has bf16 on GPUs alone; the data are ours, written as the files it reads, and so are
-validation (`tasks.evaluation.detections`), the history and the checkpoints, in which nothing is pickled but tensors and numbers. Order and
-augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends; but where
-gradients are gathered over several batches (`nbs` above the batch's size), those of an epoch's last ones are lost by it.
+Its augmentation, losses, optimiser and moving average are ultralytics'; the data are ours, written as the files it reads, and so are validation
+(`tasks.evaluation.detections`), the history, the checkpoints, in which nothing is pickled but tensors and numbers, and bf16 on a processor, which it has on GPUs
+alone. Order and augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends; but
+where gradients are gathered over several batches (`nbs` above the batch's size), those of an epoch's last ones are lost by it.
 """
 
 import contextlib
@@ -27,6 +27,7 @@ from models import yolov8
 
 yolov8.ultralytics()
 from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
+from ultralytics.utils.loss import v8DetectionLoss  # noqa: E402
 from ultralytics.utils.torch_utils import ModelEMA  # noqa: E402
 
 from tasks.common.errors import Error  # noqa: E402
@@ -87,9 +88,7 @@ def fit(
         trainer = Trainer(overrides, Path(folder), network, val, info, recipe, seed, checkpoint, fingerprint, on_epoch)
         trainer.add_callback("on_train_batch_end", lambda _: on_batch())
         if trainer.run.epoch < recipe.epochs and not training._stopped(trainer.run, recipe):
-            # Its own autocast is CUDA's: on a processor it would train in fp32, at about half the speed.
-            with training.autocast(torch.device("cpu"), recipe.precision):
-                trainer.train()
+            trainer.train()
     run, evaluated = trainer.run, trainer.evaluated()
     network.load_state_dict(run.kept_weights if run.kept_weights is not None else evaluated.state_dict())
     for parameter in network.parameters():
@@ -111,6 +110,15 @@ def write_dataset(folder: Path, split: str, examples: training.Examples) -> None
         low, high = rows[:, :2] / scale, rows[:, 2:4] / scale
         table = np.hstack([rows[:, 4:5], (low + high) / 2, high - low])
         np.savetxt(labels / f"{index:06d}.txt", table, "%d %.6f %.6f %.6f %.6f")
+
+
+class Losses(v8DetectionLoss):
+    """ultralytics' losses, in fp32 whatever the network computed in: bf16 has eight bits for a coordinate."""
+
+    def loss(self, preds: dict[str, Any], batch: dict[str, Any]) -> Any:
+        exact = {"boxes": preds["boxes"].float(), "scores": preds["scores"].float(), "feats": [x.float() for x in preds["feats"]]}
+        with torch.autocast(self.device.type, enabled=False):
+            return super().loss(exact, batch)
 
 
 class Trainer(DetectionTrainer):
@@ -138,7 +146,9 @@ class Trainer(DetectionTrainer):
     ) -> None:
         self.folder, self.network, self.val_examples, self.info, self.recipe = folder, network, val, info, recipe
         self.our_seed, self.checkpoint, self.fingerprint, self.on_epoch = seed, checkpoint, fingerprint, on_epoch
+        threads = torch.get_num_threads()
         super().__init__(overrides=overrides)
+        torch.set_num_threads(threads)  # it leaves one core idle
         self.run = training.Run()
         self.saved = self._read()
         if self.saved:
@@ -175,6 +185,10 @@ class Trainer(DetectionTrainer):
     def setup_model(self) -> None:
         self.model = self.network.model
 
+    def set_model_attributes(self) -> None:
+        super().set_model_attributes()
+        self.model.criterion = Losses(self.model)
+
     def resume_training(self, ckpt: Any) -> None:
         if not self.saved:
             return
@@ -199,6 +213,10 @@ class Trainer(DetectionTrainer):
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         batch = super().preprocess_batch(batch)
         batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
+        # It calls this within an autocast of its own, which is off on a processor; what is set here ends with that one.
+        if self.device.type == "cpu" and self.recipe.precision == "bf16":
+            torch.set_autocast_enabled("cpu", True)
+            torch.set_autocast_dtype("cpu", torch.bfloat16)
         return batch
 
     def validate(self) -> tuple[dict[str, float], float]:

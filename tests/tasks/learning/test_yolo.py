@@ -73,6 +73,37 @@ def test_a_training_that_was_killed_ends_where_an_uninterrupted_one_ends(tmp_pat
     assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_it_trains_in_the_precision_and_on_the_threads_that_are_asked_for(
+    tmp_path: Path, precision: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, set[torch.dtype]] = {"network": set(), "losses": set()}
+    threads = torch.get_num_threads()
+
+    class Watched(yolo.Losses):
+        def get_assigned_targets_and_loss(self, preds: dict[str, torch.Tensor], batch: dict[str, object]) -> object:
+            seen["losses"] |= {preds["boxes"].dtype, preds["scores"].dtype}
+            return super().get_assigned_targets_and_loss(preds, batch)
+
+    monkeypatch.setattr(yolo, "Losses", Watched)
+    profile = detection_profile(tmp_path, "yolov8", {"train": 4, "val": 2, "test": 1}, batch_size=4, precision=precision)
+    examples = [
+        training.Examples.of(data.Data(profile.processed("squares"), s), "detect", torch.device("cpu")) for s in ("train", "val")
+    ]
+    info = data.info(profile.processed("squares"))
+    network = train.describe(profile, "squares", info, 0).build()
+
+    def watch(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        if module.training:
+            seen["network"].add(output.dtype)
+
+    network.model.model[0].conv.register_forward_hook(watch)
+    yolo.fit(network, *examples, info, profile.experiment("squares").train, 0)
+    assert seen == {"network": {dtype}, "losses": {torch.float32}}
+    assert torch.get_num_threads() == threads
+    assert not torch.is_autocast_enabled("cpu")
+
+
 def test_the_files_of_the_data_set_hold_our_boxes(tmp_path: Path) -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (2, 40, 80, 3), dtype=np.uint8))
     targets = torch.tensor([[[8.0, 4, 24, 12, 2, 0]], [[0, 0, 0, 0, -1, 0]]])
