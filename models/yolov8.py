@@ -112,11 +112,8 @@ class Inference(nn.Module):
         from ultralytics.utils.tal import make_anchors
 
         model: Any = network.model
-        self.anchors, self.strides, self.dtype = (
-            make_anchors,
-            model.stride,
-            torch.bfloat16 if precision == "bf16" else torch.float32,
-        )
+        self.anchors, self.strides = make_anchors, model.stride
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.model = model.fuse(verbose=False).to(device=device, dtype=self.dtype, memory_format=torch.channels_last).eval()
         self.model.model[-1].train()  # it has no layers left that would ask, and leaves its boxes raw
         if device.type == "cpu" and torch.backends.mkldnn.is_available():
