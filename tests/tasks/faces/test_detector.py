@@ -112,19 +112,6 @@ def test_a_view_fits_its_canvas(width: int, height: int, size: int, alone: bool)
     assert rows % 32 == columns % 32 == 0
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_boxes_do_not_depend_on_the_company(batch: int, precision: str) -> None:
-    find = FindFaces(sizes=(96, 160), threshold=0.1, nms=0.5, inside=0.8, batch=batch)
-    faces = Faces.load(WEIGHTS, find, precision=precision)
-    photographs = [cv2.resize(people.portrait(), (side, 150), interpolation=cv2.INTER_AREA) for side in (150, 100, 150, 220)]
-    photographs[2] = 255 - photographs[2]
-    together = faces.detect(photographs)
-    assert len(together[0])
-    for photograph, boxes in zip(photographs, together, strict=True):
-        assert np.array_equal(faces.detect([photograph])[0], boxes)
-
-
 @pytest.mark.parametrize(("precision", "pixels"), [("fp32", 0.05), ("bf16", 3)])
 def test_what_is_left_of_the_network_answers_as_ultralytics_does(precision: str, pixels: float) -> None:
     network: Any = read(WEIGHTS)
