@@ -53,9 +53,7 @@ class Reader:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        # A batch of one: what fills others would only cost time here.
-        default = Annotate(source="", largest=LARGEST)
-        self.settings = default.model_copy(update={"faces": default.faces.model_copy(update={"batch": 1})})
+        self.settings = Annotate(source="", largest=LARGEST)
         self.lock = threading.Lock()
 
     @cached_property

@@ -3,7 +3,7 @@
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -23,9 +23,14 @@ def compare(
     `floor`: the ratio that the project promises, or None for one that is only reported.
     """
     ours(), alternative()
-    rates: list[tuple[float, float]] = []
-    for _ in range(repeats):
-        rates.append((rate(ours), rate(alternative)))
+    rates = [(rate(ours), rate(alternative)) for _ in range(repeats)]
+    return compared(name, rates, unit=unit, description=description, floor=floor, **details)
+
+
+def compared(
+    name: str, rates: Sequence[tuple[float, float]], *, unit: str, description: str, floor: float | None, **details: Any
+) -> dict[str, Any]:
+    """The row of what was measured: how many a second both ways did, in each repeat."""
     ratios = [one / other for one, other in rates]
     return {
         "name": name,
@@ -36,7 +41,7 @@ def compare(
         "ours": round(statistics.median(one for one, _ in rates), 1),
         "alternative": round(statistics.median(other for _, other in rates), 1),
         "description": description,
-        "repeats": repeats,
+        "repeats": len(rates),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         **details,
     }

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import PIL.Image
 import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import Shape
@@ -84,6 +84,67 @@ class YOLOv8(Detector):
             predictions = self.model(images.float())[0].transpose(1, 2)  # (N, A, 4 + classes)
         centre, half = predictions[..., :2], predictions[..., 2:4] / 2
         return clip(torch.cat([centre - half, centre + half], -1), *size), predictions[..., 4:]
+
+
+class Activated(nn.Module):
+    """A convolution and its SiLU in one pass over memory, oneDNN's, which `torch.compile` too would choose: (N, C, H, W) to (N, C', H', W')."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        c = self.convolution
+        size = (list(c.padding), list(c.stride), list(c.dilation), c.groups)
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, c.weight, c.bias, *size, "swish", [], "")
+        return out
+
+
+class Inference(nn.Module):
+    """What remains of a network where it is only asked: batch norms are part of their convolutions, on a processor SiLUs too, all
+    weights have the precision that is computed in, and boxes are decoded only where the score is high enough."""
+
+    def __init__(self, network: nn.Module, device: torch.device, precision: str) -> None:
+        """`network`: a YOLOv8, which is changed."""
+        super().__init__()
+        ultralytics()
+        from ultralytics.nn.modules.conv import Conv
+        from ultralytics.utils.tal import make_anchors
+
+        model: Any = network.model
+        self.anchors, self.strides = make_anchors, model.stride
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.model = model.fuse(verbose=False).to(device=device, dtype=self.dtype, memory_format=torch.channels_last).eval()
+        self.model.model[-1].train()  # it has no layers left that would ask, and leaves its boxes raw
+        if device.type == "cpu" and torch.backends.mkldnn.is_available():
+            activated: list[Any] = [m for m in self.model.modules() if isinstance(m, Conv) and isinstance(m.act, nn.SiLU)]
+            for module in activated:
+                module.conv, module.act = Activated(module.conv), nn.Identity()
+
+    def forward(self, images: Tensor, floor: float, most: int) -> list[Tensor]:
+        """Images (N, 3, H, W) in [0, 1] to at most `most` boxes of each, float32 (K, 5) in order of falling score: x1, y1, x2, y2, score of
+        at least `floor`; in pixels, and they overlap."""
+        raw = self.model(images.to(self.dtype))
+        sizes = torch.tensor([level.shape[2:] for level in raw["feats"]], dtype=torch.float32, device=images.device)
+        centres, strides = self.anchors(sizes, self.strides)
+        found = []
+        # In fp32 from here on: bf16 has eight bits for a coordinate.
+        for boxes, scores in zip(raw["boxes"], raw["scores"].float().sigmoid()[:, 0]):
+            best, where = scores.topk(min(most, len(scores)))
+            where, best = where[best >= floor], best[best >= floor]
+            corners = decode(boxes[:, where].float(), centres[where]) * strides[where]
+            found.append(torch.cat([corners, best[:, None]], 1))
+        return found
+
+
+def decode(boxes: Tensor, centres: Tensor) -> Tensor:
+    """Corners (K, 4) of raw boxes (4 * bins, K), which say how probable each distance of the left, upper, right and lower side from the
+    centre (K, 2) is (Li et al. 2020, Generalized Focal Loss, eq. 5)."""
+    probabilities = boxes.unflatten(0, (4, -1)).softmax(1)
+    distances = torch.arange(probabilities.shape[1], dtype=torch.float32, device=boxes.device)
+    left, top, right, bottom = torch.einsum("sbk,b->sk", probabilities, distances)
+    x, y = centres.unbind(1)
+    return torch.stack([x - left, y - top, x + right, y + bottom], 1)
 
 
 def build(

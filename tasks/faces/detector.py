@@ -1,7 +1,7 @@
-"""Faces in photographs: YOLOv8 on letterboxed batches, each photograph at several sizes, crowds in overlapping tiles as well.
+"""Faces in photographs: YOLOv8 on letterboxed views, each photograph at several sizes, crowds in overlapping tiles as well.
 
-A photograph's boxes do not depend on what else is in its batch: batches have a fixed number of rows, and those that are not filled
-are grey (bf16 and fp32; `tests/tasks/faces/test_detector.py`).
+A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size: on a
+processor no batch is faster. Batches, which a GPU needs, have a fixed number of rows, and those that are not filled are grey.
 """
 
 from collections import defaultdict
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import nms
 
+from models.yolov8 import Inference
 from tasks.common.errors import Error
 from tasks.imaging import images
 from tasks.learning import foreign, training, weights
@@ -47,9 +48,9 @@ class Faces:
     def __init__(
         self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16"
     ) -> None:
-        """`network`: of `models.yolov8`, with one class."""
-        self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.settings, self.device, self.precision = settings, torch.device(device), precision
+        """`network`: of `models.yolov8`, with one class; it is changed."""
+        self.settings, self.device = settings, torch.device(device)
+        self.network = Inference(network, self.device, precision)
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
         self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
 
@@ -101,7 +102,7 @@ class Faces:
         boxes: dict[int, list[np.ndarray]] = defaultdict(list)
         shapes: dict[tuple[int, int], list[View]] = defaultdict(list)
         for view in views:
-            shapes[canvas(view)].append(view)
+            shapes[canvas(view, alone=self.settings.batch == 1)].append(view)
         for (height, width), same in shapes.items():
             rows = self._rows(height * width)
             for start in range(0, len(same), rows):
@@ -125,19 +126,7 @@ class Faces:
     def _batch(self, batch: Tensor, floor: float) -> list[np.ndarray]:
         """uint8 (N, H, W, 3) to boxes of scores from `floor` on in pixels of each row, float32 (K, 5)."""
         inputs = training.to_float(batch.to(self.device))
-        with training.autocast(self.device, self.precision):
-            raw = self.network.model(inputs)[1]
-        # In fp32: bf16 has eight bits for a coordinate.
-        head: Any = self.network.model.model[-1]
-        decoded = head._inference({**raw, "boxes": raw["boxes"].float(), "scores": raw["scores"].float()}).cpu()  # (N, 5, A)
-        found = []
-        for x, y, width, height, score in decoded.unbind(0):
-            best, where = score.topk(min(CANDIDATES, len(score)))
-            where, best = where[best >= floor], best[best >= floor]
-            half_width, half_height = width[where] / 2, height[where] / 2
-            corners = (x[where] - half_width, y[where] - half_height, x[where] + half_width, y[where] + half_height)
-            found.append(torch.stack([*corners, best], 1).numpy())
-        return found
+        return [boxes.cpu().numpy() for boxes in self.network(inputs, floor, CANDIDATES)]
 
     def _merge(self, boxes: np.ndarray) -> np.ndarray:
         return merge(boxes, self.nms, self.inside)
@@ -188,14 +177,17 @@ def read(path: Path) -> nn.Module:
     raise Error(f"{path}: not a YOLOv8 detector of one class in the sizes n, s or m; {foreign.ADVICE}")
 
 
-def canvas(view: View) -> tuple[int, int]:
-    """Height and width of what a view is padded to: three quarters of the size, or all of it. Few shapes fill batches."""
+def canvas(view: View, alone: bool) -> tuple[int, int]:
+    """Height and width of what a view is padded to: the network's strides, or, as few shapes fill batches, three quarters of the size or all of it."""
     height, width = view.bottom - view.top, view.right - view.left
     long = max(height, width)
 
     def side(length: int) -> int:
+        pixels = max(1, round(length * view.size / long))
+        if alone:
+            return -(-pixels // STRIDE) * STRIDE
         short = -(-view.size * 3 // (4 * STRIDE)) * STRIDE
-        return short if length * view.size <= short * long else view.size
+        return short if pixels <= short else view.size
 
     return side(height), side(width)
 

@@ -46,7 +46,9 @@ class FindFaces(Block):
     tile: int = Field(320, ge=64, le=4096, description="side of a tile in pixels of the photograph")
     tile_size: Size = Field(640, description="what it is scaled to")
     overlap: float = Field(0.25, ge=0, lt=1, description="share of a tile that it has in common with its neighbour")
-    batch: int = Field(4, ge=1, le=64, description="photographs of the largest size that the network is shown at once")
+    batch: int = Field(
+        1, ge=1, le=64, description="photographs of the largest size that the network is shown at once; 1: every size alone"
+    )
 
 
 class ReadEmotions(Block):

@@ -25,7 +25,7 @@ from tasks.faces.photographs import decode
 from tasks.params.face_settings import Weights
 from tests.conftest import ROOT
 from tests.tasks import people
-from tests.tasks.people import QUICK
+from tests.tasks.people import FACES, QUICK
 
 MakeProfile = Callable[..., Profile]
 SCRIPT = """
@@ -172,9 +172,10 @@ def test_the_answers_of_ray_and_of_this_process_are_the_same(make_profile: MakeP
     pd.testing.assert_frame_equal(table(tmp_path / "ray"), table(tmp_path / "here"))
 
 
+@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_a_photograph_does_not_depend_on_its_neighbours(make_profile: MakeProfile, precision: Any) -> None:
-    settings = QUICK.model_copy(update={"precision": precision})
+def test_a_photograph_does_not_depend_on_its_neighbours(make_profile: MakeProfile, precision: Any, batch: int) -> None:
+    settings = QUICK.model_copy(update={"precision": precision, "faces": FACES.model_copy(update={"batch": batch})})
     annotator = Annotator(find(make_profile(), settings), settings, threads=1)
     rng = np.random.default_rng(0)
     photographs = []

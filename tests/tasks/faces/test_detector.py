@@ -1,15 +1,18 @@
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import models
-from tasks.faces.detector import Faces, View, _starts, canvas, merge
+from models.yolov8 import Inference
+from tasks.faces.detector import Faces, View, _starts, canvas, merge, read
 from tasks.learning import weights
 from tasks.params.face_settings import FindFaces
 from tests.tasks import people
@@ -99,10 +102,29 @@ def test_tiles_cover_an_axis_and_overlap(length: int, side: int, overlap: float)
         assert one + side - other >= overlap * side - 1
 
 
-@given(st.integers(1, 4000), st.integers(1, 4000), st.sampled_from([64, 128, 160, 320, 640]))
-def test_a_view_fits_its_canvas(width: int, height: int, size: int) -> None:
-    rows, columns = canvas(View(0, 0, 0, width, height, size))
+@given(st.integers(1, 4000), st.integers(1, 4000), st.sampled_from([64, 128, 160, 320, 640]), st.booleans())
+def test_a_view_fits_its_canvas(width: int, height: int, size: int, alone: bool) -> None:
+    rows, columns = canvas(View(0, 0, 0, width, height, size), alone)
+    assert not alone or (rows - height * size / max(width, height) < 33 and columns - width * size / max(width, height) < 33)
     scale = size / max(width, height)
     assert round(height * scale) <= rows <= size
     assert round(width * scale) <= columns <= size
     assert rows % 32 == columns % 32 == 0
+
+
+@pytest.mark.parametrize(("precision", "pixels"), [("fp32", 0.05), ("bf16", 3)])
+def test_what_is_left_of_the_network_answers_as_ultralytics_does(precision: str, pixels: float) -> None:
+    network: Any = read(WEIGHTS)
+    images = torch.from_numpy(cv2.resize(people.portrait(), (192, 160))).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        expected = network.model(images)[0][0].T  # (A, 5): centre, size and score
+    expected = expected[expected[:, 4] > 0.3]
+    centre, half = expected[:, :2], expected[:, 2:4] / 2
+    expected = torch.cat([centre - half, centre + half, expected[:, 4:]], 1)[expected[:, 4].argsort(descending=True)]
+    with torch.inference_mode():
+        found = Inference(network, torch.device("cpu"), precision)(images, 0.3, 1000)[0]
+    assert len(expected)
+    if precision == "fp32":
+        assert torch.allclose(found, expected, atol=pixels)
+    assert abs(found[0, 4] - expected[:, 4].max()) < 0.02
+    assert (found[:1, None, :4] - expected[None, :, :4]).abs().amax(-1).amin() < pixels
