@@ -25,11 +25,10 @@ from tasks.params.face_settings import FindFaces
 
 # Pixels of the long side, one look each; overlaps from which of two boxes one stays; shares of a box within a surer one; and lowest
 # scores. Of choices that come out equal the first stands.
-SIZES = ((160,), (320,), (160, 320), (160, 640), (160, 320, 640))
+SIZES = ((160,), (320,), (160, 320), (320, 640), (160, 320, 640))
 OVERLAPS = (0.5, 0.4, 0.3, 0.6)
 INSIDES = (0.8, 0.6, 1.0)
 THRESHOLDS = tuple(percent / 100 for percent in range(20, 82, 2))
-NEAR = 0.005  # of the best F1: less is chance
 NEVER = 10**9
 LARGEST = 4096
 
@@ -71,11 +70,10 @@ def choose(profile: Profile, experiment: str) -> pd.DataFrame:
 
 
 def best(table: pd.DataFrame) -> pd.Series:
-    """Of the choices whose F1 is near the best, that with the highest recall; of equals, that with the most looks, since photographs
-    may be larger, and faces in them smaller, than those of validation."""
-    near = table[table["f1"] >= table["f1"].max() - NEAR]
-    ranks = pd.DataFrame({"recall": near["recall"].round(3), "looks": near["sizes"].map(len)})
-    return table.loc[ranks.sort_values(["recall", "looks"], ascending=False, kind="stable").index[0]]
+    """The choice with the best F1; of equals, that with the most looks, since photographs may be larger, and faces in them smaller, than
+    those of validation."""
+    ranks = pd.DataFrame({"f1": table["f1"].round(4), "looks": table["sizes"].map(len)})
+    return table.loc[ranks.sort_values(["f1", "looks"], ascending=False, kind="stable").index[0]]
 
 
 def main(

@@ -33,7 +33,7 @@ class FindFaces(Block):
         None, min_length=1, description="each photograph is looked at in each of them; null: as chosen for the weights"
     )
     enlarge: float = Field(
-        1.5, ge=1, description="a size that would enlarge a photograph by more is left out, but for the smallest"
+        1.0, ge=1, description="a size that would enlarge a photograph by more is left out, but for the smallest"
     )
     threshold: float | None = Field(None, gt=0, lt=1, description="lowest score of a face; null: as chosen for the weights")
     nms: float | None = Field(
