@@ -1,6 +1,5 @@
 """Whole photographs: faces and emotions against the published loop, and the memory of a long run."""
 
-import hashlib
 import os
 import tempfile
 import threading
@@ -20,6 +19,7 @@ from benchmarks.timing import compared, rate
 from tasks import config
 from tasks.annotate import annotate
 from tasks.common.errors import Error
+from tasks.common.files import sha256
 from tasks.datasets import embedded
 from tasks.datasets.sources import DATASETS
 from tasks.faces import emotions, parallel
@@ -64,7 +64,7 @@ def speed(root: Path, folder: Path, cores: int) -> dict[str, Any]:
     detector.model = read(found.faces).model
     detector.predict(np.zeros((SIZE, SIZE, 3), np.uint8), imgsz=SIZE, verbose=False)
     torch.set_num_threads(cores)  # its first prediction leaves one core idle, for all that follows
-    items = [(str(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
+    items = [(str(file), sha256(file)) for file in files]
 
     def whole() -> tuple[float, int]:
         """Photographs a second once the actors have their networks, as the other way has them, and the faces."""

@@ -1,7 +1,7 @@
 """Faces in photographs: YOLOv8 on letterboxed views, each photograph at several sizes, crowds in overlapping tiles as well.
 
-A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size: on a
-processor no batch is faster. Batches, which a GPU needs, have a fixed number of rows, and those that are not filled are grey.
+A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size. Batches
+have a fixed number of rows, of which those that are not filled are grey, and few shapes: full ones are faster, those of mixed photographs seldom full.
 """
 
 from collections import defaultdict

@@ -47,7 +47,10 @@ class FindFaces(Block):
     tile_size: Size = Field(640, description="what it is scaled to")
     overlap: float = Field(0.25, ge=0, lt=1, description="share of a tile that it has in common with its neighbour")
     batch: int = Field(
-        1, ge=1, le=64, description="photographs of the largest size that the network is shown at once; 1: every size alone"
+        1,
+        ge=1,
+        le=64,
+        description="photographs of the largest size that the network is shown at once, faster where all have one shape; 1: every view alone",
     )
 
 
