@@ -1,4 +1,4 @@
-"""Seconds to 83 % on validation, the published classifier's accuracy: our cnn against 30 epochs of the published loop."""
+"""Seconds to 83 % on validation, the published classifier's accuracy: our compact network against 30 epochs of the published loop."""
 
 import statistics
 from pathlib import Path
@@ -14,6 +14,7 @@ from tasks.learning import training
 
 ACCURACY = 0.83
 EPOCHS = 30
+OURS = 4  # epochs that the compact network's recipe is shortened to
 
 
 class Reached(Exception):
@@ -22,8 +23,8 @@ class Reached(Exception):
 
 def run(root: Path) -> list[dict[str, Any]]:
     """Nothing where CIFAR-10 is not prepared: other images have another difficulty."""
-    profile, name = prepared(root, "cnn")
-    recipe = profile.experiment(name).train
+    profile, name = prepared(root, "compact")
+    recipe = profile.experiment(name).train.model_copy(update={"epochs": OURS})
     folder = profile.processed(profile.experiment(name).data)
     info = data.info(folder)
     if info.dataset != "cifar10":
@@ -59,8 +60,8 @@ def run(root: Path) -> list[dict[str, Any]]:
             "unit": "seconds",
             "ours": round(seconds, 1),
             "alternative": round(statistics.median(EPOCHS * len(examples["train"]) / rate for rate in rates), 1),
-            "description": f"{name} to {ACCURACY:.0%} on validation, evaluations included, against {EPOCHS} epochs of the published "
-            "loop (its seconds an epoch from its rate before and after)",
+            "description": f"{name}, its recipe in {OURS} epochs, to {ACCURACY:.0%} on validation, evaluations included, against "
+            f"{EPOCHS} epochs of the published loop (its seconds an epoch from its rate before and after)",
             "dataset": info.dataset,
         }
     ]

@@ -261,8 +261,12 @@ def _comparisons(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> 
             continue
         first = next(iter(histories.values()))
         metric = next((m for m in HEADLINES if f"val_{m}" in first), "loss")
-        uri = pictures.inline(figures.png(overview.compared(histories, metric)))
-        drawn.append({"uri": uri, "caption": f"{title.replace('-', ' ').capitalize()}: learning curves on validation."})
+        seen = [name for name in histories if results[name].get("trained_on") == "train+val"]
+        uri = pictures.inline(figures.png(overview.compared(histories, metric, seen)))
+        caption = f"{title.replace('-', ' ').capitalize()}: learning curves on validation."
+        if seen:
+            caption += " Dotted: trained on validation as well, which is then no test of them."
+        drawn.append({"uri": uri, "caption": caption})
     return drawn
 
 

@@ -1,6 +1,6 @@
 """The figures that show several experiments side by side, for the report."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -92,14 +92,18 @@ def ladder(rows: pd.DataFrame, label: str) -> Figure:
     return figure
 
 
-def compared(histories: Mapping[str, pd.DataFrame], metric: str) -> Figure:
-    """Learning curves of several experiments: the training loss on the left, the validation `metric` on the right, first seeds."""
+def compared(histories: Mapping[str, pd.DataFrame], metric: str, seen: Collection[str] = ()) -> Figure:
+    """Learning curves of several experiments: the training loss on the left, the validation `metric` on the right, first seeds.
+
+    `seen`: those that were trained on validation as well, drawn as dots.
+    """
     figure = Figure((8, 2.9), SHARP, layout="constrained")
     panels = figure.subplots(1, 2)
     for index, (name, history) in enumerate(histories.items()):
         rows = history[history["seed"] == history["seed"].iloc[0]]
         for axes, column in zip(panels, ("train_loss", f"val_{metric}")):
-            axes.plot(rows["epoch"], rows[column], color=LINES[index % len(LINES)], lw=1.6, label=name)
+            style = ":" if name in seen else "-"
+            axes.plot(rows["epoch"], rows[column], color=LINES[index % len(LINES)], linestyle=style, lw=1.6, label=name)
     for axes, title in zip(panels, ("Training loss", f"Validation {NAMES.get(metric, metric)}")):
         plain(axes)
         axes.set_title(title, loc="left", **TEXT)

@@ -205,6 +205,15 @@ def test_several_experiments_on_the_same_data_are_drawn_together(profile):
     assert "Rates: learning curves" in figures[-1].text
 
 
+def test_what_was_trained_on_validation_is_said_beside_its_curve(profile):
+    write_text(profile.results("classes") / "history.csv", "seed,epoch,train_loss,val_loss,val_accuracy\n0,1,1.0,1.1,0.5\n")
+    warning = "Dotted: trained on validation as well"
+    assert warning not in page(profile).text
+    known = result("classes", "classify", {"accuracy": 0.9}, trained_on="train+val")
+    write_json(profile.results("classes") / "metrics.json", known)
+    assert warning in page(profile).text
+
+
 def test_recipe_shows_what_was_set(profile):
     recipe = {div.dt.text: div.dd.text for div in page(profile).select("#classes dl div") if div.dt}
     assert recipe["optimizer.name"] == "adam"

@@ -56,7 +56,7 @@ def confused(images: int = 400, classes: int = 10):
         lambda: overview.sizes(ROWS, "accuracy"),
         lambda: overview.sizes(ROWS.assign(published=np.nan), "accuracy"),
         lambda: overview.ladder(ROWS, "accuracy"),
-        lambda: overview.compared({"one": HISTORY, "two": HISTORY}, "psnr"),
+        lambda: overview.compared({"one": HISTORY, "two": HISTORY}, "psnr", seen=["two"]),
         lambda: figures.weights(RANDOM.normal(size=(10, 32, 32, 3))),
         lambda: figures.weights(RANDOM.normal(size=(100, 3, 3, 1))),
         lambda: figures.confusion(counts(10)),
