@@ -40,15 +40,12 @@ class Whitening(nn.Module):
 
 
 class Stage(nn.Module):
-    """Convolution - pooling - batch norm - activation, then x + f(x): (N, C, H, W) to (N, C', H / 2, W / 2) if it pools."""
+    """Convolution - pooling - batch norm - activation, then x + f(x): (N, C, H, W) to (N, C', H / 2, W / 2)."""
 
-    def __init__(self, inputs: int, outputs: int, depth: int, pools: bool, activation: type[nn.Module]) -> None:
+    def __init__(self, inputs: int, outputs: int, depth: int, activation: type[nn.Module]) -> None:
         super().__init__()
         self.down = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-            nn.MaxPool2d(2) if pools else nn.Identity(),
-            nn.BatchNorm2d(outputs),
-            activation(),
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(outputs), activation()
         )
         layers: list[nn.Module] = []
         for _ in range(depth):
@@ -75,16 +72,13 @@ def build(
     *,
     widths: tuple[PositiveInt, ...] = (32, 80, 112),
     depth: PositiveInt = 1,
-    pooled: PositiveInt | None = None,
     activation: Literal["relu", "gelu", "silu"] = "gelu",
 ) -> nn.Module:
-    """`widths`: channels of each stage. `depth`: convolutions of its residual branch. `pooled`: stages that halve the map, the
-    first ones; all of them unless it is given."""
+    """`widths`: channels of each stage. `depth`: convolutions of its residual branch."""
     inputs = 4 * shape.inputs
     stages: list[nn.Module] = []
-    for i, width in enumerate(widths):
-        pools = pooled is None or i < pooled
-        stages.append(Stage(inputs, width, depth, pools, ACTIVATIONS[activation]))
+    for width in widths:
+        stages.append(Stage(inputs, width, depth, ACTIVATIONS[activation]))
         inputs = width
     return nn.Sequential(
         Whitening(shape.inputs),

@@ -2,24 +2,13 @@ import torch
 
 import models
 from models import Shape
-from models.compact import Stage, Whitening
+from models.compact import Whitening
 
 
 def test_it_has_the_parameters_that_were_budgeted() -> None:
     for widths, parameters in (((16, 32, 48), 53_280), ((32, 80, 112), 288_864), ((64, 160, 192), 978_176)):
         network = models.build("compact", Shape(3, 10, 32), {"widths": widths})
         assert models.count_parameters(network) == parameters
-
-
-def test_stages_that_do_not_pool_keep_the_size_of_the_map() -> None:
-    for pooled, sides in ((None, (15, 7, 3)), (2, (15, 7, 7)), (1, (15, 15, 15))):
-        network = models.build("compact", Shape(3, 10, 32), {"widths": (4, 6, 8), "pooled": pooled})
-        x, seen = torch.zeros(2, 3, 32, 32), []
-        for layer in network.children():
-            x = layer(x)
-            if isinstance(layer, Stage):
-                seen.append(tuple(x.shape[1:]))
-        assert seen == [(width, side, side) for width, side in zip((4, 6, 8), sides, strict=True)]
 
 
 def test_the_first_layer_is_a_basis() -> None:
