@@ -170,6 +170,9 @@ class Params(Block):
             raise ValueError(
                 f"{twice[0]}: the name of two of experiments, sweeps and winners, whose results would be in one folder"
             )
+        for name, sweep in self.sweeps.items():
+            if sweep.train.teacher:
+                raise ValueError(f"sweeps.{name}.train.teacher: trials learn from labels; leave it out")
         for name, winner in self.winners.items():
             _known(winner.sweep, self.sweeps, f"winners.{name}.sweep", "sweep")
             try:

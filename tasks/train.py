@@ -25,7 +25,7 @@ from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, sha256, write_json, write_text
 from tasks.config import Profile
 from tasks.datasets import data
-from tasks.learning import augment, optimizers, progress, tracking, training, weights
+from tasks.learning import augment, distillation, optimizers, progress, tracking, training, weights
 from tasks.params.experiment import Experiment, Pretrained
 
 
@@ -60,6 +60,9 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
         network = configuration.build()
         origin = _pretrain(network, experiment.train.pretrained)
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        learner = network
+        if teacher := experiment.train.teacher:
+            learner = distillation.student(network, teacher, profile.root, info, device)
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
         settings = {
@@ -83,7 +86,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
                     bar.epoch(row)
 
                 result = fit(
-                    network,
+                    learner,
                     examples["train"],
                     examples["val"],
                     info,
@@ -119,6 +122,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "seeds": list(experiment.seeds),
             "trained_on": experiment.train.split,
             **({"pretrained": experiment.train.pretrained.source} if experiment.train.pretrained else {}),
+            **({"teacher": experiment.train.teacher.weights} if experiment.train.teacher else {}),
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
             "data_hash": info.hash,
@@ -197,6 +201,7 @@ def _fingerprint(experiment: Experiment, info: data.Info) -> str:
         "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train"}),
         "data": info.hash,
         "code": code(experiment.network, info.task),
+        **({"taught": sha256(Path(str(distillation.__file__)))} if experiment.train.teacher else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

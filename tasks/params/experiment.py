@@ -56,6 +56,14 @@ class Pretrained(Block):
         return self
 
 
+class Teacher(Block):
+    """A trained classifier whose answers are learned in place of the labels (`tasks.learning.distillation`)."""
+
+    weights: str = Field(description="a .safetensors file, its path seen from the project's folder")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file; in its card, where tasks.promote has written it")
+    temperature: float = Field(1.0, gt=0, description="what both networks' logits are divided by")
+
+
 LOSSES = {"classify": ("cross-entropy", "hinge"), "translate": ("l1", "mse"), "detect": ("detection",)}
 
 
@@ -92,14 +100,20 @@ class Train(Block):
     split: Literal["train", "train+val"] = Field(
         "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
     )
-
     pretrained: Pretrained | None = Field(None, description="needed for networks on a pretrained backbone")
+    teacher: Teacher | None = Field(None, description="cross-entropy: learn this network's answers, not the labels")
     trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
 
     @model_validator(mode="after")
     def _nothing_is_chosen_on_what_was_trained_on(self) -> "Train":
         if self.split == "train+val" and (self.keep == "best" or self.early_stopping or self.schedule.name == "plateau"):
             raise ValueError("split: train+val leaves nothing to choose by; keep: best, early_stopping and plateau need train")
+        return self
+
+    @model_validator(mode="after")
+    def _a_teacher_stands_for_the_labels(self) -> "Train":
+        if self.teacher and (self.loss != "cross-entropy" or self.label_smoothing):
+            raise ValueError("teacher: takes loss: cross-entropy, and no label_smoothing, since no label is learned")
         return self
 
 

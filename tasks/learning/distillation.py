@@ -1,0 +1,64 @@
+"""Learning from a teacher's answers in place of labels (Hinton et al. 2015, Distilling the knowledge in a neural network).
+
+The teacher sees each augmented image that the student sees, as Beyer et al. (2022, Knowledge distillation: a good teacher is patient and
+consistent) found to be best: a crop without its object then gets an answer of its own, and not the label of the whole.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.common.errors import Error
+from tasks.common.files import sha256
+from tasks.datasets.data import Info
+from tasks.learning import weights
+from tasks.learning.training import Updates
+from tasks.params.experiment import Teacher
+
+
+class Student(nn.Module):
+    """A classifier with a training step of its own: its answers are to be the teacher's."""
+
+    def __init__(self, network: nn.Module, teacher: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.network, self.temperature = network, temperature
+        # In a tuple, so that it is no part of the student: of its weights, its average, its checkpoints, its training mode.
+        self._teacher = (teacher.eval(),)
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"network": self.network}
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.network(x)
+        return out
+
+    def training_step(self, inputs: Tensor, targets: Tensor, updates: Updates) -> dict[str, Tensor]:
+        """Cross-entropy with the teacher's probabilities, both at the temperature, times its square (section 2). No label is used."""
+        with torch.no_grad():
+            answers = F.softmax(self._teacher[0](inputs).float() / self.temperature, 1)
+        loss = F.cross_entropy(self.network(inputs).float() / self.temperature, answers) * self.temperature**2
+        updates["network"](loss)
+        return {"loss": loss}
+
+
+def student(network: nn.Module, teacher: Teacher, root: Path, info: Info, device: torch.device) -> Student:
+    """The network as the student of the teacher, whose path is seen from `root`.
+
+    Raises Error for weights that are missing or other ones, for a teacher of other data, whose answers mean other classes or may hold
+    what is test data here, and for a network that does not learn by one loss.
+    """
+    path = root / teacher.weights
+    if not path.is_file():
+        raise Error(f"{path}: no such weights; train.teacher names them; tasks.promote makes a result's weights such a file")
+    if (found := sha256(path)) != teacher.sha256:
+        raise Error(f"{path}: its SHA-256 is {found}, train.teacher.sha256 {teacher.sha256}; take the right one of both")
+    if hasattr(network, "training_step"):
+        raise Error("train.teacher: the network has a training step of its own; leave the teacher out")
+    taught, configuration = weights.load(path, device)
+    if configuration.data_hash != info.hash:
+        raise Error(
+            f"{path}: trained on other data ({configuration.data_hash}, not {info.hash}), which may hold what is test here"
+        )
+    return Student(network, taught, teacher.temperature)

@@ -1,0 +1,136 @@
+"""A student learns a teacher's answers, and nothing else of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import models
+from tasks import config
+from tasks.common.errors import Error
+from tasks.common.files import sha256
+from tasks.config import Profile
+from tasks.datasets import data
+from tasks.evaluate import evaluate
+from tasks.learning import training, weights
+from tasks.learning.distillation import Student, student
+from tasks.learning.optimizers import Update
+from tasks.params.experiment import Train
+from tasks.train import train
+
+MakeProfile = Callable[..., Profile]
+KNOWN = {"loss": "cross-entropy", "epochs": 1, "batch_size": 8, "optimizer": {"name": "sgd", "lr": 0.1}}
+
+
+def taught(profile: Profile, weights: Path, **changes: Any) -> Profile:
+    """The profile with an experiment more: `student`, narrower than `classes`, which learns from `weights`."""
+    file = profile.folder / "params.yaml"
+    params = yaml.safe_load(file.read_text())
+    block = json.loads(json.dumps(params["experiments"]["classes"]))
+    block["architecture"] = {"widths": [4, 4]}
+    block["train"] |= {"teacher": {"weights": str(weights), "sha256": sha256(weights)}, **changes}
+    params["experiments"]["student"] = block
+    file.write_text(yaml.safe_dump(params))
+    return config.load(profile.folder)
+
+
+@pytest.fixture
+def teacher(make_profile: MakeProfile) -> tuple[Profile, Path]:
+    profile = make_profile(epochs=4)
+    return profile, train(profile, "classes") / "weights" / "seed-0.safetensors"
+
+
+def test_a_student_is_trained_and_measured_as_any_other(teacher: tuple[Profile, Path]) -> None:
+    profile = taught(*teacher, epochs=8, ema=0.5, augment={"flip": True, "mixup": 0.2})
+    folder = train(profile, "student")
+    record = json.loads((folder / "training.json").read_text())
+    assert record["teacher"] == str(teacher[1])
+    network, configuration = weights.load(folder / "weights" / "seed-0.safetensors")
+    assert configuration.architecture == {"widths": [4, 4]}
+    assert record["parameters"] == models.count_parameters(network) < models.count_parameters(weights.load(teacher[1])[0])
+    assert evaluate(profile, "student")["metrics"]["accuracy"] > 0.6
+
+
+def test_no_label_is_learned(teacher: tuple[Profile, Path]) -> None:
+    """With every label wrong the same weights come out."""
+    profile = taught(*teacher)
+    folder = profile.processed("tiny-classes")
+    info, device = data.info(folder), torch.device("cpu")
+    val = training.Examples.of(data.Data(folder, "val"), info.task, device)
+    right = training.Examples.of(data.Data(folder, "train"), info.task, device)
+    wrong = training.Examples(right.images, (right.targets + 1) % 3)
+    results = []
+    for examples in (right, wrong):
+        torch.manual_seed(0)
+        network = models.build("cnn", models.Shape(3, 3, 16), {"widths": [4, 4]})
+        learner = Student(network, weights.load(teacher[1])[0], 1.0)
+        training.fit(learner, examples, val, info, profile.experiment("student").train, 0)
+        results.append(network.state_dict())
+    for key, value in results[0].items():
+        torch.testing.assert_close(value, results[1][key], atol=0, rtol=0)
+
+
+@given(temperature=st.floats(0.5, 8), seed=st.integers(0, 99))
+def test_a_student_that_is_its_teacher_has_no_more_to_learn(temperature: float, seed: int) -> None:
+    """The cross-entropy of p with itself is its least. And at any temperature the gradient keeps its scale (section 2.1)."""
+    torch.manual_seed(seed)
+    network, other = nn.Linear(5, 3), nn.Linear(5, 3)
+    teacher = nn.Linear(5, 3)
+    teacher.load_state_dict(network.state_dict())
+    inputs, targets = torch.randn(8, 5), torch.zeros(8, dtype=torch.int64)
+    lengths = {}
+    for name, learner in (("same", network), ("other", other)):
+        pupil = Student(learner, teacher, temperature)
+        update = Update(learner, Train.model_validate(KNOWN), 1)
+        pupil.training_step(inputs, targets, {"network": update})  # type: ignore[arg-type]
+        lengths[name] = sum(float(p.grad.norm()) for p in learner.parameters() if p.grad is not None)
+    assert lengths["same"] < 1e-5
+    assert lengths["other"] > 1e-2
+
+
+def test_the_teacher_stays_as_it_was(teacher: tuple[Profile, Path]) -> None:
+    network, _ = weights.load(teacher[1])
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    learner = Student(models.build("cnn", models.Shape(3, 3, 16), {"widths": [4, 4]}), network, 2.0)
+    assert set(learner.state_dict()) == {f"network.{key}" for key in learner.network.state_dict()}
+    recipe = Train.model_validate(KNOWN)
+    learner.train()
+    learner.training_step(torch.rand(8, 3, 16, 16), torch.zeros(8), training.Updates(learner, recipe, 1))
+    assert not network.training
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+def test_a_wrong_teacher_is_refused_before_training(teacher: tuple[Profile, Path]) -> None:
+    profile = taught(*teacher)
+    file = profile.folder / "params.yaml"
+    text = file.read_text()
+
+    def refused(changed: str, message: str) -> None:
+        file.write_text(changed)
+        with pytest.raises(Error, match=message):
+            train(config.load(profile.folder), "student")
+        assert not profile.results("student").exists()
+
+    refused(text.replace(sha256(teacher[1]), "a" * 64), "its SHA-256 is")
+    refused(text.replace(str(teacher[1]), "nowhere.safetensors"), "nowhere.safetensors: no such weights")
+    with pytest.raises(Error, match="training step of its own"):
+        own, info = models.build("knn", models.Shape(3, 3, 16), {}), data.info(profile.processed("tiny-classes"))
+        student(own, profile.experiment("student").train.teacher, profile.root, info, torch.device("cpu"))  # type: ignore[arg-type]
+    described = profile.processed("tiny-classes") / "dataset.json"
+    described.write_text(described.read_text().replace(data.info(described.parent).hash, "f" * 64))
+    refused(text, "trained on other data")
+
+
+@pytest.mark.parametrize("change", [{"label_smoothing": 0.1}, {"loss": "hinge"}])
+def test_what_is_said_of_labels_is_refused_beside_a_teacher(change: dict[str, Any]) -> None:
+    block = {"weights": "models/weights/a.safetensors", "sha256": "0" * 64}
+    with pytest.raises(ValueError, match="no label is learned"):
+        Train.model_validate({**KNOWN, "teacher": block, **change})
