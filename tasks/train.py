@@ -62,7 +62,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         learner = network
         if teacher := experiment.train.teacher:
-            learner = distillation.student(network, teacher, profile.root, info, device)
+            learner = distillation.student(network, teacher, profile.root, info, experiment.train.split, device)
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
         settings = {
@@ -155,6 +155,7 @@ def describe(
         seed=seed,
         git_commit=provenance.git_commit(profile.root),
         data_hash=info.hash,
+        split=experiment.train.split,
     )
 
 

@@ -43,11 +43,11 @@ class Student(nn.Module):
         return {"loss": loss}
 
 
-def student(network: nn.Module, teacher: Teacher, root: Path, info: Info, device: torch.device) -> Student:
-    """The network as the student of the teacher, whose path is seen from `root`.
+def student(network: nn.Module, teacher: Teacher, root: Path, info: Info, split: str, device: torch.device) -> Student:
+    """The network as the student of the teacher, whose path is seen from `root`. `split`: what the student learns from.
 
     Raises Error for weights that are missing or other ones, for a teacher of other data, whose answers mean other classes or may hold
-    what is test data here, and for a network that does not learn by one loss.
+    what is test data here, for one that has seen the student's validation data, and for a network that does not learn by one loss.
     """
     path = root / teacher.weights
     if not path.is_file():
@@ -60,5 +60,9 @@ def student(network: nn.Module, teacher: Teacher, root: Path, info: Info, device
     if configuration.data_hash != info.hash:
         raise Error(
             f"{path}: trained on other data ({configuration.data_hash}, not {info.hash}), which may hold what is test here"
+        )
+    if split == "train" and configuration.split != "train":
+        raise Error(
+            f"{path}: its network may have seen validation (split: {configuration.split}), so train.split must be train+val"
         )
     return Student(network, taught, teacher.temperature)

@@ -36,6 +36,7 @@ class Configuration(BaseModel):
     seed: int
     git_commit: str
     data_hash: str
+    split: str | None = None  # what was learned from: train, or train+val; None where it was not recorded
 
     def build(self) -> nn.Module:
         """The network with fresh weights: float images in [0, 1] in, logits or images out."""

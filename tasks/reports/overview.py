@@ -86,7 +86,7 @@ def ladder(rows: pd.DataFrame, label: str) -> Figure:
             axes.xaxis.set_minor_locator(NullLocator())
     if rows["published"].notna().any():
         panels[0].scatter(rows["published"], rows.index, facecolors="none", edgecolors=ORANGE, s=24, zorder=3, label="published")
-        panels[0].legend(frameon=False, labelcolor=INK, fontsize=8)
+        panels[0].legend(frameon=False, labelcolor=INK, fontsize=8, loc="lower right")
     panels[0].set_yticks(range(len(rows)), rows["name"], fontsize=8)
     panels[0].tick_params(axis="y", length=0)
     return figure

@@ -123,10 +123,20 @@ def test_a_wrong_teacher_is_refused_before_training(teacher: tuple[Profile, Path
     refused(text.replace(str(teacher[1]), "nowhere.safetensors"), "nowhere.safetensors: no such weights")
     with pytest.raises(Error, match="training step of its own"):
         own, info = models.build("knn", models.Shape(3, 3, 16), {}), data.info(profile.processed("tiny-classes"))
-        student(own, profile.experiment("student").train.teacher, profile.root, info, torch.device("cpu"))  # type: ignore[arg-type]
+        student(own, profile.experiment("student").train.teacher, profile.root, info, "train", torch.device("cpu"))  # type: ignore[arg-type]
     described = profile.processed("tiny-classes") / "dataset.json"
     described.write_text(described.read_text().replace(data.info(described.parent).hash, "f" * 64))
     refused(text, "trained on other data")
+
+
+def test_a_teacher_that_has_seen_validation_leaves_nothing_held_out(make_profile: MakeProfile) -> None:
+    profile = make_profile(split="train+val")
+    profile = taught(profile, train(profile, "classes") / "weights" / "seed-0.safetensors", split="train")
+    with pytest.raises(Error, match="seen validation"):
+        train(profile, "student")
+    file = profile.folder / "params.yaml"
+    file.write_text(file.read_text().replace("split: train\n", "split: train+val\n"))
+    train(config.load(profile.folder), "student")
 
 
 @pytest.mark.parametrize("change", [{"label_smoothing": 0.1}, {"loss": "hinge"}])
