@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tasks.common.errors import Error
 from tasks.datasets.sources import DATASETS
 from tasks.params.block import Block, Name, Share
-from tasks.params.experiment import LOSSES, Experiment, Published, Train
+from tasks.params.experiment import LOSSES, Experiment, Published, Student, Train
 from tasks.params.face_settings import Annotate
 from tasks.params.preparation import Download, Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
 from tasks.params.spaces import Asha, Domain, Objective, Ray, Resources, found, replaced
@@ -128,6 +128,7 @@ class Params(Block):
     annotate: dict[Name, Annotate] = Field({}, description="photographs whose faces are annotated")
     sweeps: dict[Name, Sweep] = Field({}, description="searches for the best of many experiments")
     winners: dict[Name, Winner] = Field({}, description="the best of a sweep each, as an experiment")
+    students: dict[Name, Student] = Field({}, description="experiments that learn the answers of another one, not the labels")
     ray: Ray = Ray()
 
     @model_validator(mode="after")
@@ -140,6 +141,7 @@ class Params(Block):
         for name, prepare in self.preprocess.items():
             _known(prepare.dataset, self.download, f"preprocess.{name}.dataset", "key of `download`")
         blocks: dict[str, Experiment | Sweep] = {f"experiments.{name}": block for name, block in self.experiments.items()}
+        blocks |= {f"students.{name}": block for name, block in self.students.items()}
         blocks |= {f"sweeps.{name}": block for name, block in self.sweeps.items()}
         for key, experiment in blocks.items():
             _known(experiment.data, self.preprocess, f"{key}.data", "key of `preprocess`")
@@ -152,33 +154,46 @@ class Params(Block):
             if loss == "hinge" and (experiment.train.augment.mixup or experiment.train.label_smoothing):
                 raise ValueError(f"{key}.train: hinge loss takes neither mixup nor label_smoothing")
             self._augmentation_fits(key, experiment)
+        self._names_are_unique()
         self._sweeps_fit()
+        self._students_fit()
         for name, block in self.annotate.items():
             _known(block.source, self.download, f"annotate.{name}.source", "key of `download`")
         for name in self.calibrate:
             _known(name, self.experiments, f"calibrate.{name}", "experiment")
         for name, compared in self.comparisons.items():
+            own = {**self.experiments, **self.students}
             for member in compared:
-                _known(member, self.experiments, f"comparisons.{name}", "experiment")
-            if len({self.experiments[member].data for member in compared}) > 1:
+                _known(member, own, f"comparisons.{name}", "experiment")
+            if len({own[member].data for member in compared}) > 1:
                 raise ValueError(f"comparisons.{name}: its experiments are not all trained on the same data")
         return self
 
-    def _sweeps_fit(self) -> None:
-        names = [*self.experiments, *self.sweeps, *self.winners]
+    def _names_are_unique(self) -> None:
+        names = [*self.experiments, *self.sweeps, *self.winners, *self.students]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"{twice[0]}: the name of two of experiments, sweeps and winners, whose results would be in one folder"
+                f"{twice[0]}: the name of two of experiments, sweeps, winners and students, whose results would be in one folder"
             )
-        for name, sweep in self.sweeps.items():
-            if sweep.train.teacher:
-                raise ValueError(f"sweeps.{name}.train.teacher: trials learn from labels; leave it out")
+
+    def _sweeps_fit(self) -> None:
         for name, winner in self.winners.items():
             _known(winner.sweep, self.sweeps, f"winners.{name}.sweep", "sweep")
             try:
                 Train.model_validate(_merged(self.sweeps[winner.sweep].train.model_dump(), winner.train))
             except ValidationError as error:
                 raise ValueError(f"winners.{name}.{_explain_recipe(error)}") from None
+
+    def _students_fit(self) -> None:
+        for name, student in self.students.items():
+            _known(student.teacher, self.experiments, f"students.{name}.teacher", "experiment")
+            teacher = self.experiments[student.teacher]
+            if teacher.data != student.data:
+                raise ValueError(
+                    f"students.{name}.data: {student.data}, but its teacher learned from {teacher.data}; take one of both"
+                )
+            if (teacher.train.split, student.train.split) == ("train+val", "train"):
+                raise ValueError(f"students.{name}.train.split: its teacher has seen validation, so it must be train+val")
 
     def _augmentation_fits(self, key: str, experiment: Experiment | Sweep) -> None:
         """A turned picture has the turned target only where the filter has no direction of its own, as Sobel's magnitude."""
@@ -250,8 +265,8 @@ class Profile(BaseModel):
 
     @property
     def experiments(self) -> list[str]:
-        """The names of all experiments, those that a sweep found among them."""
-        return [*self.params.experiments, *self.params.winners]
+        """The names of all experiments, those that a sweep found and those that another one teaches among them."""
+        return [*self.params.experiments, *self.params.winners, *self.params.students]
 
     def experiment(self, name: str) -> Experiment:
         """Raises Error for an unknown name, and for a winner whose sweep has not run."""
@@ -259,8 +274,8 @@ class Profile(BaseModel):
             _known(name, self.experiments, "experiment", "experiment")
         except ValueError as error:
             raise Error(str(error)) from None
-        if name in self.params.experiments:
-            return self.params.experiments[name]
+        if own := self.params.experiments.get(name) or self.params.students.get(name):
+            return own
         winner = self.params.winners[name]
         path = self.results(winner.sweep) / "best.json"
         try:
@@ -297,7 +312,7 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
     if changes:
         values = _merged(values, changes)
     if not experiments and isinstance(values, Mapping):
-        values = {**values, "experiments": {}, "calibrate": {}, "comparisons": {}, "sweeps": {}, "winners": {}}
+        values = {**values, "experiments": {}, "calibrate": {}, "comparisons": {}, "sweeps": {}, "winners": {}, "students": {}}
     try:
         return Profile(folder=Path(folder), params=Params.model_validate(values))
     except ValidationError as error:
@@ -305,8 +320,10 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
 
 
 def changes(folder: Path, name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes to an experiment, or to the winner of a sweep, as `load` takes them."""
-    return {"winners" if name in load(folder).params.winners else "experiments": {name: overrides}}
+    """Changes to an experiment, to the winner of a sweep or to a student, as `load` takes them."""
+    params = load(folder).params
+    section = "winners" if name in params.winners else "students" if name in params.students else "experiments"
+    return {section: {name: overrides}}
 
 
 def _merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -348,6 +365,7 @@ _SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "experiments": (Experiment,),
     "sweeps": (Sweep,),
     "winners": (Winner,),
+    "students": (Student,),
     "annotate": (Annotate,),
     "calibrate": (Calibrate,),
 }
@@ -372,7 +390,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def main(params: Path = Path("params.yaml")) -> None:
     """Check a params.yaml (unknown keys, missing ones, values out of range) and list what is in it."""
     profile = load(params.parent)
-    for section in ("download", "preprocess", "experiments", "sweeps", "winners", "annotate"):
+    for section in ("download", "preprocess", "experiments", "sweeps", "winners", "students", "annotate"):
         print(f"{section}: {', '.join(getattr(profile.params, section)) or '-'}")
 
 

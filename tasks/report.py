@@ -21,6 +21,7 @@ from tasks.config import Profile
 from tasks.datasets.data import SPLITS
 from tasks.evaluation import figures
 from tasks.imaging import pictures
+from tasks.params.experiment import Student
 from tasks.reports import overview, pages, report_faces, report_sweeps
 
 logger = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
             "Seeds": ", ".join(map(str, result["seeds"])),
             "Commit": result["git_commit"],
             **({"Backbone's weights": result["pretrained"]} if "pretrained" in result else {}),
-            **({"Teacher, trained before": experiment.train.teacher.weights} if experiment.train.teacher else {}),
+            **({"Teacher, trained before": experiment.teacher} if isinstance(experiment, Student) else {}),
         },
     }
 

@@ -26,7 +26,7 @@ from tasks.common.files import atomic_folder, sha256, write_json, write_text
 from tasks.config import Profile
 from tasks.datasets import data
 from tasks.learning import augment, distillation, optimizers, progress, tracking, training, weights
-from tasks.params.experiment import Experiment, Pretrained
+from tasks.params.experiment import Experiment, Pretrained, Student
 
 
 def train(profile: Profile, name: str, out: Path | None = None) -> Path:
@@ -47,7 +47,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     examples = {s: training.Examples.of(data.Data(folder, s), info.task, device) for s in ("train", "val")}
     if experiment.train.split == "train+val":
         examples["train"] = examples["train"] + examples["val"]
-    fingerprint = _fingerprint(experiment, info)
+    teacher = _teacher(profile, experiment) if isinstance(experiment, Student) else None
+    fingerprint = _fingerprint(experiment, info, teacher)
     fit = fitter(experiment)
     followed = progress.Followed(examples["val"].images, state / "progress") if info.task == "translate" else None
     histories: dict[int, list[dict[str, float]]] = {}
@@ -61,14 +62,14 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
         origin = _pretrain(network, experiment.train.pretrained)
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         learner = network
-        if teacher := experiment.train.teacher:
-            learner = distillation.student(network, teacher, profile.root, info, experiment.train.split, device)
+        if teacher and isinstance(experiment, Student):
+            learner = distillation.taught(network, teacher, experiment.temperature, info, experiment.train.split, device)
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
         settings = {
             "experiment": name,
             "seed": seed,
-            **experiment.model_dump(include={"data", "network", "architecture", "train"}),
+            **experiment.model_dump(include={"data", "network", "architecture", "train", "teacher", "temperature"}),
         }
         tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin,
                 "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters), "pretrained": origin}  # fmt: skip
@@ -122,7 +123,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "seeds": list(experiment.seeds),
             "trained_on": experiment.train.split,
             **({"pretrained": experiment.train.pretrained.source} if experiment.train.pretrained else {}),
-            **({"teacher": experiment.train.teacher.weights} if experiment.train.teacher else {}),
+            **({"teacher": experiment.teacher} if isinstance(experiment, Student) else {}),
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
             "data_hash": info.hash,
@@ -196,13 +197,22 @@ def code(network: str, task: str) -> list[str]:
     return [sha256(path) for path in files]
 
 
-def _fingerprint(experiment: Experiment, info: data.Info) -> str:
+def _teacher(profile: Profile, student: Student) -> Path:
+    """The weights that teach. Raises Error where they are not trained yet."""
+    seed = profile.experiment(student.teacher).seeds[0]
+    path = profile.results(student.teacher) / "weights" / f"seed-{seed}.safetensors"
+    if not path.is_file():
+        raise Error(f"{path}: no such weights; train the teacher first: dvc repro train@{student.teacher}")
+    return path
+
+
+def _fingerprint(experiment: Experiment, info: data.Info, teacher: Path | None) -> str:
     """What a checkpoint belongs to: parameters, data, and the code that the stage depends on."""
     parts = {
-        "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train"}),
+        "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train", "temperature"}),
         "data": info.hash,
         "code": code(experiment.network, info.task),
-        **({"taught": sha256(Path(str(distillation.__file__)))} if experiment.train.teacher else {}),
+        **({"teacher": [sha256(teacher), sha256(Path(str(distillation.__file__)))]} if teacher else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

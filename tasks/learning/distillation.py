@@ -11,14 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.common.errors import Error
-from tasks.common.files import sha256
 from tasks.datasets.data import Info
 from tasks.learning import weights
 from tasks.learning.training import Updates
-from tasks.params.experiment import Teacher
 
 
-class Student(nn.Module):
+class Taught(nn.Module):
     """A classifier with a training step of its own: its answers are to be the teacher's."""
 
     def __init__(self, network: nn.Module, teacher: nn.Module, temperature: float) -> None:
@@ -43,26 +41,18 @@ class Student(nn.Module):
         return {"loss": loss}
 
 
-def student(network: nn.Module, teacher: Teacher, root: Path, info: Info, split: str, device: torch.device) -> Student:
-    """The network as the student of the teacher, whose path is seen from `root`. `split`: what the student learns from.
+def taught(network: nn.Module, teacher: Path, temperature: float, info: Info, split: str, device: torch.device) -> Taught:
+    """The network as the student of the one in the weights file `teacher`. `split`: what the student learns from.
 
-    Raises Error for weights that are missing or other ones, for a teacher of other data, whose answers mean other classes or may hold
-    what is test data here, for one that has seen the student's validation data, and for a network that does not learn by one loss.
+    Raises Error for weights that are missing, for a teacher of other data, whose answers mean other classes or may hold what is
+    test data here, for one that has seen the student's validation data, and for a network that does not learn by one loss.
     """
-    path = root / teacher.weights
-    if not path.is_file():
-        raise Error(f"{path}: no such weights; train.teacher names them; tasks.promote makes a result's weights such a file")
-    if (found := sha256(path)) != teacher.sha256:
-        raise Error(f"{path}: its SHA-256 is {found}, train.teacher.sha256 {teacher.sha256}; take the right one of both")
     if hasattr(network, "training_step"):
-        raise Error("train.teacher: the network has a training step of its own; leave the teacher out")
-    taught, configuration = weights.load(path, device)
+        raise Error("a network with a training step of its own can be no student; let it be one of `experiments`")
+    answering, configuration = weights.load(teacher, device)
+    again = f"train it again: dvc repro train@{configuration.experiment}"
     if configuration.data_hash != info.hash:
-        raise Error(
-            f"{path}: trained on other data ({configuration.data_hash}, not {info.hash}), which may hold what is test here"
-        )
+        raise Error(f"{teacher}: trained on other data ({configuration.data_hash}, not {info.hash}); {again}")
     if split == "train" and configuration.split != "train":
-        raise Error(
-            f"{path}: its network may have seen validation (split: {configuration.split}), so train.split must be train+val"
-        )
-    return Student(network, taught, teacher.temperature)
+        raise Error(f"{teacher}: its network may have seen validation (split: {configuration.split}), so split must be train+val")
+    return Taught(network, answering, temperature)

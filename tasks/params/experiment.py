@@ -56,14 +56,6 @@ class Pretrained(Block):
         return self
 
 
-class Teacher(Block):
-    """A trained classifier whose answers are learned in place of the labels (`tasks.learning.distillation`)."""
-
-    weights: str = Field(description="a .safetensors file, its path seen from the project's folder")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file; in its card, where tasks.promote has written it")
-    temperature: float = Field(1.0, gt=0, description="what both networks' logits are divided by")
-
-
 LOSSES = {"classify": ("cross-entropy", "hinge"), "translate": ("l1", "mse"), "detect": ("detection",)}
 
 
@@ -101,19 +93,12 @@ class Train(Block):
         "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
     )
     pretrained: Pretrained | None = Field(None, description="needed for networks on a pretrained backbone")
-    teacher: Teacher | None = Field(None, description="cross-entropy: learn this network's answers, not the labels")
     trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
 
     @model_validator(mode="after")
     def _nothing_is_chosen_on_what_was_trained_on(self) -> "Train":
         if self.split == "train+val" and (self.keep == "best" or self.early_stopping or self.schedule.name == "plateau"):
             raise ValueError("split: train+val leaves nothing to choose by; keep: best, early_stopping and plateau need train")
-        return self
-
-    @model_validator(mode="after")
-    def _a_teacher_stands_for_the_labels(self) -> "Train":
-        if self.teacher and (self.loss != "cross-entropy" or self.label_smoothing):
-            raise ValueError("teacher: takes loss: cross-entropy, and no label_smoothing, since no label is learned")
         return self
 
 
@@ -144,4 +129,17 @@ class Experiment(Block):
         import models
 
         models.check(self.network, self.architecture)
+        return self
+
+
+class Student(Experiment):
+    """A classifier that learns the answers of another one in place of the labels (`tasks.learning.distillation`)."""
+
+    teacher: Name = Field(description="a key of `experiments`; its first seed teaches")
+    temperature: float = Field(1.0, gt=0, description="what both networks' logits are divided by")
+
+    @model_validator(mode="after")
+    def _no_label_is_learned(self) -> "Student":
+        if self.train.loss != "cross-entropy" or self.train.label_smoothing:
+            raise ValueError("train: a student takes loss: cross-entropy, and no label_smoothing, since no label is learned")
         return self

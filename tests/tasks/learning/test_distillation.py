@@ -1,6 +1,7 @@
 """A student learns a teacher's answers, and nothing else of it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,28 +16,27 @@ from torch import nn
 import models
 from tasks import config
 from tasks.common.errors import Error
-from tasks.common.files import sha256
 from tasks.config import Profile
 from tasks.datasets import data
 from tasks.evaluate import evaluate
 from tasks.learning import training, weights
-from tasks.learning.distillation import Student, student
+from tasks.learning.distillation import Taught, taught
 from tasks.learning.optimizers import Update
-from tasks.params.experiment import Train
+from tasks.params.experiment import Student, Train
 from tasks.train import train
 
 MakeProfile = Callable[..., Profile]
 KNOWN = {"loss": "cross-entropy", "epochs": 1, "batch_size": 8, "optimizer": {"name": "sgd", "lr": 0.1}}
 
 
-def taught(profile: Profile, weights: Path, **changes: Any) -> Profile:
-    """The profile with an experiment more: `student`, narrower than `classes`, which learns from `weights`."""
+def with_student(profile: Profile, **changes: Any) -> Profile:
+    """The profile with a student, narrower than its teacher `classes`."""
     file = profile.folder / "params.yaml"
     params = yaml.safe_load(file.read_text())
     block = json.loads(json.dumps(params["experiments"]["classes"]))
     block["architecture"] = {"widths": [4, 4]}
-    block["train"] |= {"teacher": {"weights": str(weights), "sha256": sha256(weights)}, **changes}
-    params["experiments"]["student"] = block
+    block["train"] |= changes
+    params["students"] = {"student": {**block, "teacher": "classes"}}
     file.write_text(yaml.safe_dump(params))
     return config.load(profile.folder)
 
@@ -48,10 +48,10 @@ def teacher(make_profile: MakeProfile) -> tuple[Profile, Path]:
 
 
 def test_a_student_is_trained_and_measured_as_any_other(teacher: tuple[Profile, Path]) -> None:
-    profile = taught(*teacher, epochs=8, ema=0.5, augment={"flip": True, "mixup": 0.2})
+    profile = with_student(teacher[0], epochs=8, ema=0.5, augment={"flip": True, "mixup": 0.2})
     folder = train(profile, "student")
     record = json.loads((folder / "training.json").read_text())
-    assert record["teacher"] == str(teacher[1])
+    assert record["teacher"] == "classes"
     network, configuration = weights.load(folder / "weights" / "seed-0.safetensors")
     assert configuration.architecture == {"widths": [4, 4]}
     assert record["parameters"] == models.count_parameters(network) < models.count_parameters(weights.load(teacher[1])[0])
@@ -60,7 +60,7 @@ def test_a_student_is_trained_and_measured_as_any_other(teacher: tuple[Profile, 
 
 def test_no_label_is_learned(teacher: tuple[Profile, Path]) -> None:
     """With every label wrong the same weights come out."""
-    profile = taught(*teacher)
+    profile = with_student(teacher[0])
     folder = profile.processed("tiny-classes")
     info, device = data.info(folder), torch.device("cpu")
     val = training.Examples.of(data.Data(folder, "val"), info.task, device)
@@ -70,7 +70,7 @@ def test_no_label_is_learned(teacher: tuple[Profile, Path]) -> None:
     for examples in (right, wrong):
         torch.manual_seed(0)
         network = models.build("cnn", models.Shape(3, 3, 16), {"widths": [4, 4]})
-        learner = Student(network, weights.load(teacher[1])[0], 1.0)
+        learner = Taught(network, weights.load(teacher[1])[0], 1.0)
         training.fit(learner, examples, val, info, profile.experiment("student").train, 0)
         results.append(network.state_dict())
     for key, value in results[0].items():
@@ -87,7 +87,7 @@ def test_a_student_that_is_its_teacher_has_no_more_to_learn(temperature: float, 
     inputs, targets = torch.randn(8, 5), torch.zeros(8, dtype=torch.int64)
     lengths = {}
     for name, learner in (("same", network), ("other", other)):
-        pupil = Student(learner, teacher, temperature)
+        pupil = Taught(learner, teacher, temperature)
         update = Update(learner, Train.model_validate(KNOWN), 1)
         pupil.training_step(inputs, targets, {"network": update})  # type: ignore[arg-type]
         lengths[name] = sum(float(p.grad.norm()) for p in learner.parameters() if p.grad is not None)
@@ -98,7 +98,7 @@ def test_a_student_that_is_its_teacher_has_no_more_to_learn(temperature: float, 
 def test_the_teacher_stays_as_it_was(teacher: tuple[Profile, Path]) -> None:
     network, _ = weights.load(teacher[1])
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    learner = Student(models.build("cnn", models.Shape(3, 3, 16), {"widths": [4, 4]}), network, 2.0)
+    learner = Taught(models.build("cnn", models.Shape(3, 3, 16), {"widths": [4, 4]}), network, 2.0)
     assert set(learner.state_dict()) == {f"network.{key}" for key in learner.network.state_dict()}
     recipe = Train.model_validate(KNOWN)
     learner.train()
@@ -109,38 +109,68 @@ def test_the_teacher_stays_as_it_was(teacher: tuple[Profile, Path]) -> None:
 
 
 def test_a_wrong_teacher_is_refused_before_training(teacher: tuple[Profile, Path]) -> None:
-    profile = taught(*teacher)
-    file = profile.folder / "params.yaml"
-    text = file.read_text()
-
-    def refused(changed: str, message: str) -> None:
-        file.write_text(changed)
-        with pytest.raises(Error, match=message):
-            train(config.load(profile.folder), "student")
-        assert not profile.results("student").exists()
-
-    refused(text.replace(sha256(teacher[1]), "a" * 64), "its SHA-256 is")
-    refused(text.replace(str(teacher[1]), "nowhere.safetensors"), "nowhere.safetensors: no such weights")
+    profile = with_student(teacher[0])
     with pytest.raises(Error, match="training step of its own"):
         own, info = models.build("knn", models.Shape(3, 3, 16), {}), data.info(profile.processed("tiny-classes"))
-        student(own, profile.experiment("student").train.teacher, profile.root, info, "train", torch.device("cpu"))  # type: ignore[arg-type]
+        taught(own, teacher[1], 1.0, info, "train", torch.device("cpu"))
     described = profile.processed("tiny-classes") / "dataset.json"
-    described.write_text(described.read_text().replace(data.info(described.parent).hash, "f" * 64))
-    refused(text, "trained on other data")
+    text = described.read_text()
+    described.write_text(text.replace(data.info(described.parent).hash, "f" * 64))
+    with pytest.raises(Error, match=r"trained on other data .* dvc repro train@classes"):
+        train(profile, "student")
+    described.write_text(text)
+    shutil.rmtree(teacher[1].parent)
+    with pytest.raises(Error, match="train the teacher first: dvc repro train@classes"):
+        train(profile, "student")
+    assert not profile.results("student").exists()
+
+
+def test_another_teacher_is_another_training(teacher: tuple[Profile, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint of a student whose teacher was trained again is not gone on with."""
+    profile = with_student(teacher[0], epochs=2)
+    keys = []
+    real = training.fit
+    monkeypatch.setattr(training, "fit", lambda *a, **k: (keys.append(k["fingerprint"]), real(*a, **k))[1])
+    train(profile, "student")
+    train(profile, "student")
+    network, configuration = weights.load(teacher[1])
+    weights.save(teacher[1], network, configuration.model_copy(update={"seed": 1}))
+    train(profile, "student")
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_teacher_that_has_seen_validation_leaves_nothing_held_out(make_profile: MakeProfile) -> None:
     profile = make_profile(split="train+val")
-    profile = taught(profile, train(profile, "classes") / "weights" / "seed-0.safetensors", split="train")
-    with pytest.raises(Error, match="seen validation"):
-        train(profile, "student")
-    file = profile.folder / "params.yaml"
-    file.write_text(file.read_text().replace("split: train\n", "split: train+val\n"))
-    train(config.load(profile.folder), "student")
+    path = train(profile, "classes") / "weights" / "seed-0.safetensors"
+    with pytest.raises(Error, match=r"students.student.train.split: its teacher has seen validation"):
+        with_student(profile, split="train")
+    # What stands in params.yaml may be younger than the weights.
+    own, info = models.build("cnn", models.Shape(3, 3, 16), {"widths": [4]}), data.info(profile.processed("tiny-classes"))
+    with pytest.raises(Error, match="may have seen validation"):
+        taught(own, path, 1.0, info, "train", torch.device("cpu"))
+    train(with_student(profile, split="train+val"), "student")
 
 
-@pytest.mark.parametrize("change", [{"label_smoothing": 0.1}, {"loss": "hinge"}])
-def test_what_is_said_of_labels_is_refused_beside_a_teacher(change: dict[str, Any]) -> None:
-    block = {"weights": "models/weights/a.safetensors", "sha256": "0" * 64}
-    with pytest.raises(ValueError, match="no label is learned"):
-        Train.model_validate({**KNOWN, "teacher": block, **change})
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"teacher": "clases"}, "students.student.teacher: unknown experiment 'clases'; did you mean classes"),
+        ({"data": "tiny-pairs"}, "students.student"),
+        ({"train": {"label_smoothing": 0.1}}, "no label is learned"),
+        ({"train": {"loss": "hinge"}}, "no label is learned"),
+        ({"temperature": 0}, "students.student.temperature"),
+    ],
+)
+def test_a_student_that_cannot_be_is_refused(make_profile: MakeProfile, change: dict[str, Any], message: str) -> None:
+    profile = with_student(make_profile())
+    with pytest.raises(Error, match=message):
+        config.load(profile.folder, {"students": {"student": change}})
+
+
+def test_a_changed_student_is_found_by_its_name(make_profile: MakeProfile) -> None:
+    profile = with_student(make_profile())
+    changed = config.load(profile.folder, config.changes(profile.folder, "student", {"temperature": 3}))
+    student = changed.experiment("student")
+    assert isinstance(student, Student)
+    assert student.temperature == 3
+    assert changed.experiments == ["classes", "pairs", "student"]
