@@ -186,8 +186,8 @@ class Params(Block):
 
     def _students_fit(self) -> None:
         for name, student in self.students.items():
-            _known(student.teacher, self.experiments, f"students.{name}.teacher", "experiment")
-            teacher = self.experiments[student.teacher]
+            _known(student.teacher.experiment, self.experiments, f"students.{name}.teacher.experiment", "experiment")
+            teacher = self.experiments[student.teacher.experiment]
             if teacher.data != student.data:
                 raise ValueError(
                     f"students.{name}.data: {student.data}, but its teacher learned from {teacher.data}; take one of both"

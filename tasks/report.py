@@ -213,7 +213,7 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
             "Seeds": ", ".join(map(str, result["seeds"])),
             "Commit": result["git_commit"],
             **({"Backbone's weights": result["pretrained"]} if "pretrained" in result else {}),
-            **({"Teacher, trained before": experiment.teacher} if isinstance(experiment, Student) else {}),
+            **({"Teacher, trained before": experiment.teacher.experiment} if isinstance(experiment, Student) else {}),
         },
     }
 

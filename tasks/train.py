@@ -63,13 +63,13 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         learner = network
         if teacher and isinstance(experiment, Student):
-            learner = distillation.taught(network, teacher, experiment.temperature, info, experiment.train.split, device)
+            learner = distillation.taught(network, teacher, experiment, info, device)
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
         settings = {
             "experiment": name,
             "seed": seed,
-            **experiment.model_dump(include={"data", "network", "architecture", "train", "teacher", "temperature"}),
+            **experiment.model_dump(include={"data", "network", "architecture", "train", "teacher"}),
         }
         tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin,
                 "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters), "pretrained": origin}  # fmt: skip
@@ -123,7 +123,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "seeds": list(experiment.seeds),
             "trained_on": experiment.train.split,
             **({"pretrained": experiment.train.pretrained.source} if experiment.train.pretrained else {}),
-            **({"teacher": experiment.teacher} if isinstance(experiment, Student) else {}),
+            **({"teacher": experiment.teacher.experiment} if isinstance(experiment, Student) else {}),
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
             "data_hash": info.hash,
@@ -199,17 +199,17 @@ def code(network: str, task: str) -> list[str]:
 
 def _teacher(profile: Profile, student: Student) -> Path:
     """The weights that teach. Raises Error where they are not trained yet."""
-    seed = profile.experiment(student.teacher).seeds[0]
-    path = profile.results(student.teacher) / "weights" / f"seed-{seed}.safetensors"
+    name = student.teacher.experiment
+    path = profile.results(name) / "weights" / f"seed-{profile.experiment(name).seeds[0]}.safetensors"
     if not path.is_file():
-        raise Error(f"{path}: no such weights; train the teacher first: dvc repro train@{student.teacher}")
+        raise Error(f"{path}: no such weights; train the teacher first: dvc repro train@{name}")
     return path
 
 
 def _fingerprint(experiment: Experiment, info: data.Info, teacher: Path | None) -> str:
     """What a checkpoint belongs to: parameters, data, and the code that the stage depends on."""
     parts = {
-        "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train", "temperature"}),
+        "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train", "teacher"}),
         "data": info.hash,
         "code": code(experiment.network, info.task),
         **({"teacher": [sha256(teacher), sha256(Path(str(distillation.__file__)))]} if teacher else {}),

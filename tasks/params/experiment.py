@@ -132,11 +132,18 @@ class Experiment(Block):
         return self
 
 
+class Teacher(Block):
+    """Who teaches a student, and how it answers."""
+
+    experiment: Name = Field(description="a key of `experiments`; its first seed teaches")
+    temperature: float = Field(1.0, gt=0, description="what the logits of teacher and student are divided by")
+    mirrored: bool = Field(False, description="it answers with the mean of its logits for an image and for its mirror image")
+
+
 class Student(Experiment):
     """A classifier that learns the answers of another one in place of the labels (`tasks.learning.distillation`)."""
 
-    teacher: Name = Field(description="a key of `experiments`; its first seed teaches")
-    temperature: float = Field(1.0, gt=0, description="what both networks' logits are divided by")
+    teacher: Teacher
 
     @model_validator(mode="after")
     def _no_label_is_learned(self) -> "Student":

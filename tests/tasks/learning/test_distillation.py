@@ -36,7 +36,7 @@ def with_student(profile: Profile, **changes: Any) -> Profile:
     block = json.loads(json.dumps(params["experiments"]["classes"]))
     block["architecture"] = {"widths": [4, 4]}
     block["train"] |= changes
-    params["students"] = {"student": {**block, "teacher": "classes"}}
+    params["students"] = {"student": {**block, "teacher": {"experiment": "classes"}}}
     file.write_text(yaml.safe_dump(params))
     return config.load(profile.folder)
 
@@ -95,6 +95,23 @@ def test_a_student_that_is_its_teacher_has_no_more_to_learn(temperature: float, 
     assert lengths["other"] > 1e-2
 
 
+def test_a_mirrored_teacher_answers_an_image_and_its_mirror_image_alike() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    inputs, targets = torch.randn(8, 3, 2, 2), torch.zeros(8, dtype=torch.int64)
+    losses: list[torch.Tensor] = []
+    for images in (inputs, inputs.flip(3)):
+        pupil = Taught(network, teacher, 1.0, mirrored=True)
+        with torch.no_grad():
+            mean = (teacher(images) + teacher(images.flip(3))) / 2
+            expected = nn.functional.cross_entropy(network(images), mean.softmax(1))
+        taken: dict[str, Any] = {"network": losses.append}
+        found = pupil.training_step(images, targets, taken)["loss"]  # type: ignore[arg-type]
+        torch.testing.assert_close(found.detach(), expected)
+    assert len(losses) == 2
+
+
 def test_the_teacher_stays_as_it_was(teacher: tuple[Profile, Path]) -> None:
     network, _ = weights.load(teacher[1])
     before = {key: value.clone() for key, value in network.state_dict().items()}
@@ -112,7 +129,7 @@ def test_a_wrong_teacher_is_refused_before_training(teacher: tuple[Profile, Path
     profile = with_student(teacher[0])
     with pytest.raises(Error, match="training step of its own"):
         own, info = models.build("knn", models.Shape(3, 3, 16), {}), data.info(profile.processed("tiny-classes"))
-        taught(own, teacher[1], 1.0, info, "train", torch.device("cpu"))
+        taught(own, teacher[1], profile.experiment("student"), info, torch.device("cpu"))  # type: ignore[arg-type]
     described = profile.processed("tiny-classes") / "dataset.json"
     text = described.read_text()
     described.write_text(text.replace(data.info(described.parent).hash, "f" * 64))
@@ -145,20 +162,26 @@ def test_a_teacher_that_has_seen_validation_leaves_nothing_held_out(make_profile
     with pytest.raises(Error, match=r"students.student.train.split: its teacher has seen validation"):
         with_student(profile, split="train")
     # What stands in params.yaml may be younger than the weights.
+    profile = with_student(profile, split="train+val")
+    student = profile.experiment("student")
+    student = student.model_copy(update={"train": student.train.model_copy(update={"split": "train"})})
     own, info = models.build("cnn", models.Shape(3, 3, 16), {"widths": [4]}), data.info(profile.processed("tiny-classes"))
     with pytest.raises(Error, match="may have seen validation"):
-        taught(own, path, 1.0, info, "train", torch.device("cpu"))
-    train(with_student(profile, split="train+val"), "student")
+        taught(own, path, student, info, torch.device("cpu"))  # type: ignore[arg-type]
+    train(profile, "student")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"teacher": "clases"}, "students.student.teacher: unknown experiment 'clases'; did you mean classes"),
+        (
+            {"teacher": {"experiment": "clases"}},
+            "students.student.teacher.experiment: unknown experiment 'clases'; did you mean classes",
+        ),
         ({"data": "tiny-pairs"}, "students.student"),
         ({"train": {"label_smoothing": 0.1}}, "no label is learned"),
         ({"train": {"loss": "hinge"}}, "no label is learned"),
-        ({"temperature": 0}, "students.student.temperature"),
+        ({"teacher": {"temperature": 0}}, "students.student.teacher.temperature"),
     ],
 )
 def test_a_student_that_cannot_be_is_refused(make_profile: MakeProfile, change: dict[str, Any], message: str) -> None:
@@ -169,8 +192,8 @@ def test_a_student_that_cannot_be_is_refused(make_profile: MakeProfile, change: 
 
 def test_a_changed_student_is_found_by_its_name(make_profile: MakeProfile) -> None:
     profile = with_student(make_profile())
-    changed = config.load(profile.folder, config.changes(profile.folder, "student", {"temperature": 3}))
+    changed = config.load(profile.folder, config.changes(profile.folder, "student", {"teacher": {"temperature": 3}}))
     student = changed.experiment("student")
     assert isinstance(student, Student)
-    assert student.temperature == 3
+    assert student.teacher.temperature == 3
     assert changed.experiments == ["classes", "pairs", "student"]
