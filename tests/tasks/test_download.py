@@ -90,7 +90,7 @@ def test_a_killed_process_goes_on(server: Server, tmp_path: Path, monkeypatch: p
     deadline = time.monotonic() + 60
     while len([p for p in parts if p.stat().st_size > 50_000]) < 4 and time.monotonic() < deadline:
         time.sleep(0.02)
-        parts = list((tmp_path / "runs").rglob("*.part"))
+        parts = list((tmp_path / "runs").rglob("*.gz.part"))
     process.kill()
     process.wait()
     assert len(parts) == 4
