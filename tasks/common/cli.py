@@ -1,5 +1,6 @@
 """How every step's command line runs."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -26,6 +27,8 @@ def run(command: Callable[..., Any]) -> None:
     """Run a typed function as a command line; what the user can put right is said in a sentence, without a traceback."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    # What was imported lives to the end: without looking for garbage among it, over and over, the imports to come take a second less.
+    gc.freeze()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
     try:
