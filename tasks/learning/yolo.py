@@ -26,6 +26,7 @@ from torch import nn
 from models import yolov8
 
 yolov8.ultralytics()
+from ultralytics.data import augment  # noqa: E402
 from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
 from ultralytics.utils.loss import v8DetectionLoss  # noqa: E402
 from ultralytics.utils.torch_utils import ModelEMA  # noqa: E402
@@ -204,7 +205,8 @@ class Trainer(DetectionTrainer):
             self._close_dataloader_mosaic()
             self.mosaic_closed = True
         draw = int(np.random.default_rng([self.our_seed, self.epoch]).integers(2**31))
-        random.seed(draw)
+        # In place of the module, from which other threads draw too: that of Prefect's events whenever it sends a ping.
+        augment.random = random.Random(draw)  # type: ignore[assignment]
         np.random.seed(draw)  # noqa: NPY002 (ultralytics draws from it)
         torch.manual_seed(draw)
         self.train_loader.reset()

@@ -1,6 +1,8 @@
 """ultralytics' trainer under our contract: history, checkpoints, and an evaluation that compares."""
 
 import json
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +38,7 @@ def test_a_trained_network_is_evaluated_by_our_own_metrics(tmp_path: Path) -> No
     assert (profile.evaluated("squares") / "detections.parquet").exists()
 
 
-def fitted(folder: Path, stop_after: int | None = None) -> dict[str, torch.Tensor]:
+def fitted(folder: Path, stop_after: int | None = None, on_batch: Callable[[], object] = lambda: None) -> dict[str, torch.Tensor]:
     profile = detection_profile(
         folder / "profile",
         "yolov8",
@@ -56,7 +58,7 @@ def fitted(folder: Path, stop_after: int | None = None) -> dict[str, torch.Tenso
         if row["epoch"] == stop_after:
             raise KeyboardInterrupt
 
-    yolo.fit(network, *examples, info, experiment.train, 0, folder / "state.pt", "same", on_epoch=on_epoch)
+    yolo.fit(network, *examples, info, experiment.train, 0, folder / "state.pt", "same", on_batch, on_epoch)
     return network.state_dict()
 
 
@@ -65,7 +67,8 @@ def test_a_training_that_was_killed_ends_where_an_uninterrupted_one_ends(tmp_pat
     (tmp_path / "b").mkdir()
     with pytest.raises(KeyboardInterrupt):
         fitted(tmp_path / "b", stop_after=2)
-    resumed = fitted(tmp_path / "b")
+    # Other threads of a process draw from `random` at any time.
+    resumed = fitted(tmp_path / "b", on_batch=random.random)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     # A finished one is read and not done again.
