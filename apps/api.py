@@ -29,7 +29,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from apps.faces import MAX_BYTES, Reader
 from tasks import config
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 
 HOST = "127.0.0.1"
 WAITING = 16  # photographs at once; further ones are told to come back

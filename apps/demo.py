@@ -21,7 +21,7 @@ from apps import images
 from tasks import config
 from tasks.common.cli import QUIET
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.params.preparation import Target
 
 # Gradio reads its settings, and where uploads go, when it is imported.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from apps import images
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.imaging import drawing
 from tasks.params.preparation import PrepareDetect

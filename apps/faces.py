@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets.readers import EMOTIONS
 from tasks.faces import annotations, annotator, face_weights, photographs
 from tasks.faces.annotations import Row

@@ -10,7 +10,7 @@ import gradio as gr
 from apps import images as shown
 from apps.faces import MAX_BYTES, MAX_PIXELS, Reader, Seen, sentence
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import embedded
 from tasks.datasets.readers import EMOTIONS
 from tasks.datasets.sources import DATASETS

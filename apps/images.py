@@ -16,11 +16,12 @@ import models
 from tasks import apply as applying
 from tasks.common import provenance
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import embedded
 from tasks.datasets.sources import DATASETS
 from tasks.evaluation import metrics
-from tasks.imaging import filters, images
+from tasks.imaging import images
+from tasks.kinds.translate import filters
 from tasks.imaging.tiles import filter_image
 from tasks.learning import weights
 from tasks.params.preparation import PrepareTranslate, Target

@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks import config, train
 from tasks.common import cluster
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.learning import weights
 from tasks.sweep import experiment

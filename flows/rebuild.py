@@ -18,7 +18,7 @@ from flows import ROOT
 from tasks import config
 from tasks.common import stages
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 
 
 @task(task_run_name="{name}", cache_policy=NO_CACHE)

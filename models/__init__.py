@@ -3,7 +3,7 @@
 A file defines `build(shape, *, ...) -> nn.Module` whose keyword arguments, typed and with defaults, are the keys of an
 experiment's `architecture`. Networks take float images in [0, 1], (N, C, H, W), and return logits (N, classes) or images
 (N, C', H, W), or detections (N, K, 6) (`models.boxes`). A family that trains in another way than by one loss supplies `parts` and
-`training_step` (see `tasks.learning.training`).
+`training_step` (see `tasks.learning.objective`).
 """
 
 import difflib
@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -22,11 +22,15 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is built for: channels in, classes or channels out, and the images' side in pixels."""
+    """What a network is built for: channels in, classes or channels out, and the images' side in pixels.
+
+    `extra`: numbers that a kind of task has beside these, such as the words of a vocabulary.
+    """
 
     inputs: int
     outputs: int
     size: int
+    extra: Mapping[str, int] = field(default_factory=dict)
 
 
 @cache
@@ -88,13 +92,13 @@ def about(name: str) -> str:
     return (module(name).__doc__ or name).strip().splitlines()[0]
 
 
-def detects(name: str) -> bool:
-    """Whether it returns detections."""
-    return getattr(module(name), "DETECTS", False)
+def kind(name: str) -> str | None:
+    """The one kind of task that the network is for, where its file names one (`KIND`); None for images in, numbers or images out."""
+    return getattr(module(name), "KIND", None)
 
 
 def trainer(name: str) -> str | None:
-    """The module of tasks/ that trains the network in place of the one loop, where it has one."""
+    """The module that trains the network in place of the one loop, where it has one (`TRAINER`)."""
     return getattr(module(name), "TRAINER", None)
 
 

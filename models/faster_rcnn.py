@@ -17,7 +17,7 @@ from models import Shape
 from models.boxes import Detector, clip, ops
 from models.mobilenet import CHANNELS, Backbone, Frozen
 
-DETECTS = True
+KIND = "detect"
 PRETRAINED = True
 STRIDE = 16
 ROI = 7  # features a side of a region

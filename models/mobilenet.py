@@ -4,6 +4,7 @@ Its 14th block has 96 channels at stride 16, its last 1,280 at stride 32. Its Im
 the experiment says (`tasks.learning.pretrained`).
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -38,6 +39,8 @@ class StridedDepthwise(nn.Conv2d):
 class Backbone(nn.Module):
     """`stem`: images (N, 3, H, W) in [0, 1] to what the frozen blocks give; then features of strides 16 and 32."""
 
+    pretrained = "mobilenet_v2"
+
     def __init__(self, frozen: int) -> None:
         from torchvision.models import mobilenet_v2  # as late as `boxes.ops`
 
@@ -50,6 +53,11 @@ class Backbone(nn.Module):
         self.frozen = frozen
         for parameter in self.features[:frozen].parameters():
             parameter.requires_grad_(False)
+
+    def load_pretrained(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take torchvision's weights of the whole network, of which the classifier is left out."""
+        own = {key.removeprefix("features."): tensor for key, tensor in tensors.items() if key.startswith("features.")}
+        self.features.load_state_dict(own)
 
     def train(self, mode: bool = True) -> "Backbone":
         """What is frozen stays in evaluation: its batch norms keep ImageNet's statistics."""

@@ -19,7 +19,7 @@ from models import Shape
 from models.boxes import Detector, clip, ops
 from models.mobilenet import CHANNELS, Backbone, Frozen
 
-DETECTS = True
+KIND = "detect"
 PRETRAINED = True
 COORDINATES, NO_OBJECT = 5.0, 0.5  # equation 3's lambdas
 PRIOR = 0.02  # confidence of an untrained cell

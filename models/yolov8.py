@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from models import Shape
 from models.boxes import Detector, clip
 
-DETECTS = True
+KIND = "detect"
 # Who trains it, in place of our loop: a module of tasks/.
-TRAINER = "yolo"
+TRAINER = "tasks.kinds.detect.yolo"
 STRIDE = 32
 GREY = 114 / 255  # what ultralytics pads with
 

@@ -29,13 +29,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from tasks import config
 from tasks.common import files, provenance
 from tasks.common.errors import Error
-from tasks.config import Profile
 from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, parallel, photographs
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
 from tasks.imaging import images
 from tasks.learning import tracking
 from tasks.params.face_settings import Annotate
+from tasks.profile import Profile
 
 STATE = ".annotate"
 PART = 64  # photographs whose rows are flushed together

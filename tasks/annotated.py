@@ -22,13 +22,13 @@ from tasks import config, preprocess
 from tasks.common import provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic, atomic_folder, write_json
-from tasks.config import Profile
 from tasks.datasets import readers
 from tasks.datasets.records import Raw
 from tasks.evaluation import found_faces
 from tasks.faces import face_weights
 from tasks.faces.detector import read
 from tasks.params.preparation import PrepareDetect
+from tasks.profile import Profile
 
 SHOWN = 6  # annotated photographs on the report's page
 SIDE = 900  # pixels of their long side

@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import cv2
 import numpy as np
 import PIL.Image
 import typer
@@ -31,22 +30,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from tasks import config
+from tasks import config, kinds
 from tasks.common import files, provenance
 from tasks.common.errors import Error
-from tasks.config import Profile
-from tasks.imaging import drawing, images
+from tasks.imaging import images
 from tasks.imaging.images import Undecodable
-from tasks.imaging.tiles import filter_image
+from tasks.imaging.tiles import OnTile
 from tasks.learning import weights
 from tasks.learning.weights import Configuration
+from tasks.profile import Profile
 
 APPLIED, SKIPPED, LOCK = "applied.csv", "skipped.csv", ".apply.lock"
 MAX_BYTES = 1 << 30  # no image of `images.MAX_PIXELS` is larger
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-
-# Told of each tile, with the share of the image that it was.
-OnTile = Callable[[float], None]
 
 
 @dataclass
@@ -70,20 +66,9 @@ class Row(NamedTuple):
     note: str
 
 
-# The tasks whose networks make pictures of images.
-PICTURES = ("translate", "detect")
-
-
-def as_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 (H, W, 1 or 3) as uint8 (H, W, `channels`), in RGB order: colour becomes grey by its luma."""
-    if image.shape[2] == channels:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] if channels == 1 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-
-
 def find_weights(profile: Profile, experiment: str) -> Path:
     """The first seed's weights as trained in this profile, else those that git carries. Raises Error where there are neither."""
-    trained = profile.results(experiment) / "weights" / f"seed-{profile.experiment(experiment).seeds[0]}.safetensors"
+    trained = profile.weights(experiment)
     embedded = profile.root / "models" / "weights" / f"{experiment}.safetensors"
     for path in (trained, embedded):
         if path.exists():
@@ -113,18 +98,19 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     """
     path = weights or find_weights(profile, experiment)
     network, configuration = load(profile, experiment, path)
-    if configuration.task not in PICTURES:
-        raise Error(f"{experiment}: a network of the task {configuration.task} makes no pictures; allowed: {', '.join(PICTURES)}")
+    use = kinds.part(configuration.task, "use")
+    if not hasattr(use, "apply"):
+        makers = [kind for kind in kinds.names() if hasattr(kinds.part(kind, "use"), "apply")]
+        raise Error(f"{experiment}: a network of the task {configuration.task} makes no pictures; allowed: {', '.join(makers)}")
 
     def one(content: bytes, output: Path, on_tile: OnTile, name: str) -> str:
         image, note = read(content)
-        if configuration.task == "detect":
-            table = drawing.find(network, configuration, as_channels(image, configuration.inputs))
-            files.write_json(output.with_suffix(drawing.OF_ONE), drawing.record(name, image, table))
-            _write(output, drawing.draw(image, table, configuration.classes))
-        else:
-            _write(output, filter_image(network, as_channels(image, configuration.inputs), on_tile=on_tile))
+        use.apply(network, configuration, image, name, output, on_tile)
         return note
+
+    def finish(outputs: Iterable[Path], place: Path) -> None:
+        if hasattr(use, "finish"):
+            use.finish(configuration, outputs, place)
 
     if source.is_file():
         output = _single_output(source, to)
@@ -133,8 +119,7 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
                 note = one(_content(source), output, on_tile, source.name)
             except Undecodable as error:
                 raise Error(f"{source}: {error}") from None
-        if configuration.task == "detect":
-            drawing.merge([drawing.read(output.with_suffix(drawing.OF_ONE))], configuration, output.with_suffix(drawing.OF_ONE))
+        finish([output], output)
         return Applied(done=[source.name], notes={source.name: note} if note else {})
     if not source.is_dir():
         raise Error(f"{source}: no such file or folder")
@@ -143,12 +128,8 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     try:
         with FileLock(to / LOCK, timeout=0):
             applied = _folder(source, to, experiment, files.sha256(path), one)
-            if configuration.task == "detect":
-                current = {*applied.done, *applied.unchanged}
-                outputs = [row.output for name, row in _read_rows(to / APPLIED).items() if name in current]
-                drawing.merge(
-                    (drawing.read((to / o).with_suffix(drawing.OF_ONE)) for o in outputs), configuration, to / drawing.FILE
-                )
+            current = {*applied.done, *applied.unchanged}
+            finish([to / row.output for name, row in _read_rows(to / APPLIED).items() if name in current], to)
             return applied
     except Timeout:
         raise Error(f"{to}: another apply is writing there; wait for it, or give another folder") from None
@@ -284,13 +265,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Undecodable(error.strerror or type(error).__name__) from None
-
-
-def _write(path: Path, picture: np.ndarray) -> None:
-    pixels = picture[..., 0] if picture.shape[2] == 1 else picture
-    with files.atomic(path) as temporary:
-        # Photographs are hardly smaller at Pillow's default level, which takes three times as long.
-        PIL.Image.fromarray(pixels).save(temporary, "PNG", compress_level=3)
 
 
 def _read_rows(path: Path) -> dict[str, Row]:

@@ -20,10 +20,10 @@ from tasks import config
 from tasks.common import provenance
 from tasks.common.errors import Error
 from tasks.common.files import write_json
-from tasks.config import Profile
 from tasks.datasets import data
 from tasks.evaluation.calibration import Calibration, fit_temperature, floor_of, threshold_for
 from tasks.faces.emotions import SIZE, Emotions, sharpness
+from tasks.profile import Profile
 
 # Standard deviations of the Gaussian that blurs, and sides that faces are shrunk to, in pixels of a face of 48.
 SIGMAS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)

@@ -1,6 +1,5 @@
 """Evaluate an experiment on its test split: `python -m tasks.evaluate EXPERIMENT`. The only step that opens test."""
 
-import importlib
 import json
 import shutil
 import sys
@@ -15,30 +14,31 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from tasks import config
+from tasks import config, kinds
 from tasks.common import provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
-from tasks.config import Profile
 from tasks.datasets import data
-from tasks.datasets.data import Data, Info
-from tasks.evaluation import figures
+from tasks.datasets.data import Data
+from tasks.imaging import figures, pictures
 from tasks.learning import tracking, weights
+from tasks.learning.measuring import Out, Test
+from tasks.params.experiment import NONE, Experiment
+from tasks.profile import Profile
 
 # What stands in a result as the training wrote it.
 KEPT = (
-    "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "trained_on", "pretrained", "git_commit", "versions"
+    "epochs", "parameters", "train_seconds", "peak_memory_mb", "device", "precision", "threads", "seeds", "trained_on", "pretrained", "after",
+    "git_commit", "versions"
 )  # fmt: skip
-# What is measured and written is the task's: a module each, read when it is asked for, since those of boxes take seconds to import.
-KINDS = {"classify": "classified", "translate": "translated", "detect": "detected"}
 
 
 def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path | None = None) -> dict[str, Any]:
-    """Measure every seed of an experiment on test; write metrics.json, plots/ and the predictions, and return the metrics.
+    """Measure every seed of an experiment on test; write metrics.json, tables/, plots/, shown.webp and the predictions.
 
-    `trained`: the folder that `tasks.train` wrote, results/<name> by default. `out`: where to write instead of the stage's
-    results/<name> and data/evaluated/<name> (whose files go to `out`/evaluated). Tables, figures and predictions are the first
-    seed's; `metrics` is the mean over seeds.
+    Returns what metrics.json holds. `trained`: the folder that `tasks.train` wrote, results/<name> by default. `out`: where to write
+    instead of the stage's results/<name> and data/evaluated/<name> (whose files go to `out`/evaluated). Tables, figures and
+    predictions are the first seed's; `metrics` is the mean over seeds.
 
     Raises Error for an unknown experiment, for data or weights that are not there, for weights that were trained on other data,
     and for a training that diverged.
@@ -47,25 +47,32 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     folder = profile.processed(experiment.data)
     info = data.info(folder)
     trained = trained or profile.results(name)
-    training_record = _training(trained)
+    record = _training(trained)
     device = provenance.device(profile.params.device)
-    files = {seed: trained / "weights" / f"seed-{seed}.safetensors" for seed in training_record["seeds"]}
+    judge = _judge(profile, experiment)
+    files = {seed: trained / "weights" / f"seed-{seed}.safetensors" for seed in record["seeds"]}
     networks = {seed: weights.load(file, device) for seed, file in files.items()}
     for seed, (_, configuration) in networks.items():
         if configuration.data_hash != info.hash:
             raise Error(f"{files[seed]}: trained on another version of {experiment.data}; train again: dvc repro train@{name}")
 
-    test = Data(folder, "test")
-    task = kind(info.task)
+    kind = kinds.part(info.task, "measure")
+    split, validated = Data(folder, "test"), record["val_metrics"]
+    # As it was trained: fp32 weights are not measured in bf16 because this processor has it.
+    precision = record.get("precision") or provenance.precision(experiment.train.precision, device)
     console = Console(stderr=True)
     results: dict[int, dict[str, float]] = {}
-    first: np.ndarray | None = None
-    for seed, (network, _) in track(networks.items(), f"{name}: test", console=console, disable=not console.is_terminal):
+    first: tuple[Test, np.ndarray] | None = None
+    for seed, (network, configuration) in track(
+        networks.items(), f"{name}: test", console=console, disable=not console.is_terminal
+    ):
+        test = Test(network, configuration, split, info, experiment.train, precision, device, validated, judge, first is None)
         try:
-            outputs, results[seed] = task.measure(network, test, info, experiment.train, device, training_record["val_metrics"])
+            outputs, results[seed] = kind.measure(test)
         except Error as error:
             raise Error(f"{files[seed]}: {error}") from None
-        first = outputs if first is None else first
+        kinds.check_measured(info.task, results[seed])
+        first = (test, outputs) if first is None else first
     assert first is not None
 
     result = {
@@ -77,30 +84,46 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
         **({"n_train": info.counts["train"] + info.counts["val"]} if experiment.train.split == "train+val" else {}),
         "data_origin": info.origin,
         **summary(results),
-        "val_metrics": training_record["val_metrics"],
+        "val_metrics": validated,
         "published": [published.model_dump(exclude_none=True) for published in experiment.published],
-        **{key: training_record[key] for key in KEPT if key in training_record},
+        **{key: record[key] for key in KEPT if key in record},
     }
     out = out or profile.results(name)
     evaluated = profile.evaluated(name) if out == profile.results(name) else out / "evaluated"
-    with atomic_folder(out / "plots") as plots, atomic_folder(evaluated) as predictions:
+    main = kinds.metrics(info.task)[kinds.main_metric(info.task)]
+    with atomic_folder(out / "plots") as plots, atomic_folder(out / "tables") as tables, atomic_folder(evaluated) as predictions:
         history = pd.read_csv(trained / "history.csv")
-        figures.save(figures.curves(history, task.MAIN), plots / "curves.png")
+        figures.save(
+            figures.curves(history, main.name, f"{main.label}{f' ({main.unit})' if main.unit == 'dB' else ''}"),
+            plots / "curves.png",
+        )
         if (animation := trained / "weights" / "progress.webp").exists():
             shutil.copy(animation, plots)
-        if (seen := first_layer(next(iter(networks.values()))[0], info)) is not None:
-            figures.save(figures.weights(seen), plots / "first_layer.png")
-        task.write(test, info, first, training_record["val_metrics"], plots, predictions)
+        kind.write(*first, Out(plots, tables, predictions))
         write_json(predictions / "metrics.json", result)
-        write_json(predictions / "dataset.json", info.model_dump(mode="json"))
+        write_json(predictions / "dataset.json", info.dump())
+    show(info.task, out)
     write_json(out / "metrics.json", result)
-    _track(profile, name, training_record.get("mlflow_runs", {}), results, out / "plots")
+    _track(profile, name, record.get("mlflow_runs", {}), results, out / "plots")
     return result
 
 
-def kind(task: str) -> Any:
-    """The module that measures and writes a task's outputs."""
-    return importlib.import_module(f"tasks.evaluation.{KINDS[task]}")
+def show(task: str, out: Path) -> None:
+    """Write shown.webp, the one picture of a result that git keeps: the first figure of its kind that there is, made small."""
+    named = [out / "plots" / figure.file for figure in (*kinds.find(task).FIGURES, *kinds.COMMON_FIGURES[::-1])]
+    first = next((file for file in named if file.exists()), None)
+    if first is not None:
+        pictures.write_small(first, out / "shown.webp")
+
+
+def _judge(profile: Profile, experiment: Experiment) -> tuple[nn.Module, weights.Configuration] | None:
+    """The network that takes part in the evaluation. Raises Error where it is not trained yet."""
+    if experiment.judge == NONE:
+        return None
+    path = profile.weights(experiment.judge)
+    if not path.is_file():
+        raise Error(f"{path}: no such weights; train the judge first: dvc repro train@{experiment.judge}")
+    return weights.load(path, provenance.device(profile.params.device))
 
 
 def summary(results: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
@@ -121,20 +144,6 @@ def _training(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise Error(f"{path}: no such file; train the experiment first: dvc repro, or python -m tasks.train EXPERIMENT") from None
     return record
-
-
-def first_layer(network: nn.Module, info: Info) -> np.ndarray | None:
-    """What a classifier's first layer looks for, (units, H, W, C): its kernels, or a picture a unit; None where no layer sees the image."""
-    layer = next((m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
-    if info.task != "classify" or layer is None:
-        return None
-    weight = layer.weight.detach().float().cpu()
-    if weight.ndim == 4 and weight.shape[1] != info.channels:
-        # What it is given is no picture any more.
-        return None
-    if weight.ndim == 2:
-        weight = weight.view(len(weight), info.channels, info.size, info.size)
-    return weight.permute(0, 2, 3, 1).numpy()
 
 
 def _track(

@@ -1,30 +1,23 @@
 """Write a trained network as ONNX, for use without this project: `python -m tasks.export EXPERIMENT OUT.onnx`."""
 
-import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from torch import Tensor, nn
 from torch.export import Dim
 
-from models.boxes import Detector
-from tasks import apply, config
+from tasks import apply, config, kinds
 from tasks.common.errors import Error
 from tasks.common.files import atomic
-from tasks.config import Profile
-from tasks.learning.weights import Configuration
+from tasks.profile import Profile
 
 
 def export(profile: Profile, experiment: str, to: Path, weights: Path | None = None) -> Path:
     """Write an experiment's network: input `images`, float32 (N, C, H, W) in [0, 1], RGB; output `outputs`, logits or images.
 
-    A detector has the outputs `boxes` (N, A, 4), or (N, A, classes, 4) of Faster R-CNN, in pixels, and `scores` (N, A, classes), at the
-    training's size alone; Faster R-CNN takes one image at a time. What is left to do is `models.boxes.suppress` with `floor`, `iou`
-    and `most`, which stand in the metadata under `suppress`: non-maximum suppression class by class.
+    A kind of task may have another form (`export` of `tasks/kinds/<kind>/use.py`), as detectors do.
 
     N, H and W are free; H and W of a network with a `multiple` are multiples of it. The weights' configuration stands in the
     model's metadata under `darkroom`. Raises Error for an unknown experiment, missing weights, and another suffix than .onnx.
@@ -33,8 +26,10 @@ def export(profile: Profile, experiment: str, to: Path, weights: Path | None = N
         raise Error(f"{to}: give a name that ends in .onnx")
     network, configuration = apply.load(profile, experiment, weights)
     network = network.cpu().to(memory_format=torch.contiguous_format)
-    if isinstance(network, Detector):
-        return _detector(network, configuration, to)
+    use = kinds.part(configuration.task, "use")
+    if hasattr(use, "export"):
+        use.export(network, configuration, to)
+        return to
     multiple = int(getattr(network, "multiple", 1))
     # Sizes of one would be taken for constants, and equal ones for the same.
     side = -(-configuration.size // multiple) * multiple
@@ -46,37 +41,6 @@ def export(profile: Profile, experiment: str, to: Path, weights: Path | None = N
     )
     assert program is not None
     program.model.metadata_props["darkroom"] = configuration.model_dump_json()
-    with atomic(to) as temporary:
-        program.save(temporary)
-    return to
-
-
-class Raw(nn.Module):
-    """A detector before the last non-maximum suppression, whose loop over images ONNX has no form for."""
-
-    def __init__(self, detector: Detector, size: int) -> None:
-        super().__init__()
-        self.detector, self.size = detector, size
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return self.detector.candidates(self.detector.stem(images), (self.size, self.size))
-
-
-def _detector(network: Detector, configuration: Configuration, to: Path) -> Path:
-    # Faster R-CNN thins its proposals inside, for as many images as it was exported with.
-    one = configuration.network == "faster_rcnn"
-    example = torch.rand(1 if one else 2, configuration.inputs, configuration.size, configuration.size)
-    shape = None if one else ({0: Dim("batch", min=1)},)
-    with warnings.catch_warnings():
-        # ultralytics keeps the last grid that it made.
-        warnings.filterwarnings("ignore", "The tensor attributes .* were assigned during export")
-        program = torch.onnx.export(
-            Raw(network, configuration.size).eval(), (example,), input_names=["images"], output_names=["boxes", "scores"],
-            dynamic_shapes=shape, dynamo=True, verbose=False,
-        )  # fmt: skip
-    assert program is not None
-    program.model.metadata_props["darkroom"] = configuration.model_dump_json()
-    program.model.metadata_props["suppress"] = json.dumps({"floor": network.floor, "iou": network.iou, "most": network.most})
     with atomic(to) as temporary:
         program.save(temporary)
     return to

@@ -17,11 +17,11 @@ from tasks import config
 from tasks.annotated import photographs, write_photographs
 from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
-from tasks.config import Profile
 from tasks.datasets.data import info
 from tasks.evaluation import detections, found_faces
 from tasks.faces.detector import Faces, merge
 from tasks.params.face_settings import FindFaces
+from tasks.profile import Profile
 
 # Pixels of the long side, one look each; overlaps from which of two boxes one stays; shares of a box within a surer one; and lowest
 # scores. Of choices that come out equal the first stands.

@@ -6,7 +6,6 @@ python -m tasks.preprocess NAME        NAME is a key of `preprocess` in params.y
 import hashlib
 import json
 import logging
-import math
 import os
 import sys
 import warnings
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -25,17 +24,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tasks import config
+from tasks import config, kinds
 from tasks.common import cli
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
-from tasks.config import Profile
 from tasks.datasets import readers
 from tasks.datasets.arrays import Part, SplitWriter, moments
 from tasks.datasets.data import SPLITS, Info, Split
-from tasks.datasets.records import Image, Item, Problem, Raw
-from tasks.imaging import filters, images
-from tasks.params.preparation import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
+from tasks.datasets.records import Problem, Raw
+from tasks.datasets.squares import Chunk, Job
+from tasks.imaging import images
+from tasks.params.preparation import Preparation
+from tasks.profile import Profile
 
 CHUNK = 64
 log = logging.getLogger(__name__)
@@ -53,35 +53,38 @@ def prepare(profile: Profile, name: str) -> Info:
     return write(profile.raw(blocks[name].dataset), blocks[name], profile.processed(name))
 
 
-def write(folder: Path, block: Prepare, to: Path) -> Info:
+def write(folder: Path, block: Preparation, to: Path) -> Info:
     """Prepare the raw `folder` into the folder `to`, whose name becomes the data's. Raises Error as `prepare` does."""
     origin = _origin(folder)
     raw = readers.read(folder, block)
     splits = assign(raw, block)
+    kind = kinds.part(block.task, "prepare")
     with atomic_folder(to) as building, ExitStack() as files:
-        arrays = {split: SplitWriter(building / split, block, files) for split in SPLITS}
-        for split, done in _work(raw, splits, block):
+        # What the kind draws from all of the data before it converts any, such as the vocabulary of train.
+        known = kind.begin(raw, splits, block, building) if hasattr(kind, "begin") else raw.classes
+        writers = {split: SplitWriter(building / split, block.dataset, kind.layout(block), files) for split in SPLITS}
+        for split, done in _work(raw, splits, block, known):
             raw.problems.extend(done.problems)
-            arrays[split].add(done)
-        channels = next((a.shape[-1] for a in arrays.values() if a.shape), None)
-        bad = sorted({p.file for p in raw.problems if _loses(p, block)})
-        if channels is None or len(bad) > block.max_bad_share * len(splits):
-            named = "; ".join(f"{p.file}: {p.reason}" for p in raw.problems if _loses(p, block))[:500]
+            writers[split].add(done)
+        shapes = [writer.shape for writer in writers.values() if writer.shape]
+        bad = sorted({p.file for p in raw.problems if p.kind in kind.LOSES})
+        if not shapes or len(bad) > block.max_bad_share * len(splits):
+            named = "; ".join(f"{p.file}: {p.reason}" for p in raw.problems if p.kind in kind.LOSES)[:500]
             raise Error(
                 f"preprocess.{to.name}: {len(bad)} of {len(splits)} images of {block.dataset} cannot be used, more than "
                 f"max_bad_share {block.max_bad_share} allows; the first: {named}. Download {block.dataset} again, or allow more"
             )
-        size = block.size or next(a.shape[0] for a in arrays.values() if a.shape)
+        size, channels = block.size or shapes[0][0], shapes[0][-1]
         digest = hashlib.sha256()
         for split in SPLITS:
-            digest.update(arrays[split].close((size, size, channels)))
+            digest.update(writers[split].close((size, size, channels)))
         listed = sorted(set(raw.problems))
         pd.DataFrame(listed, columns=["file", "kind", "reason"]).to_csv(
             building / "skipped.csv", index=False, lineterminator="\n"
         )
         # A set that is for testing only is measured on what it has.
-        measured = [arrays["train"]] if arrays["train"].count else list(arrays.values())
-        mean, std = moments(np.sum([a.levels for a in measured], axis=0)[:channels])
+        measured = [writers["train"]] if writers["train"].count else list(writers.values())
+        mean, std = moments(np.sum([w.levels for w in measured], axis=0)[:channels])
         info = Info(
             name=to.name,
             dataset=block.dataset,
@@ -90,19 +93,20 @@ def write(folder: Path, block: Prepare, to: Path) -> Info:
             licence=origin["licence"],
             size=size,
             channels=channels,
-            classes=() if isinstance(block, PrepareTranslate) else raw.classes,
-            counts={split: arrays[split].count for split in SPLITS},
+            classes=kind.classes(raw),
+            counts={split: writers[split].count for split in SPLITS},
             mean=mean,
             std=std,
             skipped=len(bad),
             hash=digest.hexdigest(),
             settings=block.model_dump(mode="json"),
+            extra=kind.extra(known) if hasattr(kind, "extra") else {},
         )
-        write_json(building / "dataset.json", info.model_dump(mode="json"))
+        write_json(building / "dataset.json", info.dump())
     return info
 
 
-def assign(raw: Raw, block: Prepare) -> dict[str, Split]:
+def assign(raw: Raw, block: Preparation) -> dict[str, Split]:
     """Each image's split: the publisher's, with validation and, where there is none, test held out of train.
 
     The same share of each class is held out.
@@ -110,28 +114,23 @@ def assign(raw: Raw, block: Prepare) -> dict[str, Split]:
     Raises Error when the block asks for a split that is published, or does not ask for one that is not.
     """
     splits = {name: item.split for name, item in raw.items.items()}
-    if isinstance(block, PrepareClassify) and any(item.label is None for item in raw.items.values()):
-        raise Error(f"preprocess: the images of {block.dataset} have no single label; task: classify cannot use them")
-    if isinstance(block, PrepareDetect) and all(item.boxes is None for item in raw.items.values()):
-        raise Error(f"preprocess: the images of {block.dataset} have no boxes; task: detect cannot use them")
+    kinds.part(block.task, "prepare").check(raw, block)
     if raw.drawn or "train" not in splits.values():
         return splits
     published = set(splits.values())
     train = [name for name, split in splits.items() if split == "train"]
     random = np.random.default_rng(block.seed)
-    for split, key in (("test", "test"), ("val", "validation")):
-        wanted = getattr(block, key)
+    wanted: tuple[tuple[Literal["val", "test"], str], ...] = (("test", "test"), ("val", "validation"))
+    for split, key in wanted:
+        count = block.held_out(split, len(train), len(raw.items))
         if split in published:
-            if key in block.model_fields_set and wanted is not None:
+            if key in block.model_fields_set and count is not None:
                 raise Error(f"preprocess: {block.dataset} is published with a {split} split; leave out the key `{key}`")
             continue
-        if wanted is None:
+        if count is None:
             raise Error(
                 f"preprocess: {block.dataset} is published without a {split} split; say with the key `{key}` how much to hold out"
             )
-        count = wanted if isinstance(block, PrepareClassify) else math.ceil(wanted * len(raw.items))
-        if split == "val" and not isinstance(block, PrepareClassify):
-            count = math.ceil(wanted * len(train))
         if count >= len(train):
             raise Error(f"preprocess: `{key}` holds out {count} images of {block.dataset}, and there are only {len(train)}")
         held = _hold_out([raw.items[name].label for name in train], count, random)
@@ -152,15 +151,13 @@ def _hold_out(labels: list[int | None], count: int, random: np.random.Generator)
     return sorted(order[np.argsort(ranks, kind="stable")[:count]].tolist())
 
 
-Job = tuple[str, Item, int, Image]
-
-
-def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[Split, Part]]:
+def _work(raw: Raw, splits: dict[str, Split], block: Preparation, known: Any) -> Iterator[tuple[Split, Part]]:
     """Prepare chunks in all cores, and yield them in a fixed order; images that never come are listed at the end."""
+    kind = kinds.part(block.task, "prepare")
     number = {name: i for i, name in enumerate(splits)}
     left = dict.fromkeys(number)
     for problem in raw.problems:
-        if _loses(problem, block):
+        if problem.kind in kind.LOSES:
             left.pop(problem.file, None)
     chunks: dict[Split, list[Job]] = {split: [] for split in SPLITS}
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -169,7 +166,7 @@ def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[
 
         def submit(split: Split) -> None:
             jobs, chunks[split] = chunks[split], []
-            waiting.append((split, len(jobs), pool.submit(_chunk, jobs, block, raw.classes)))
+            waiting.append((split, len(jobs), pool.submit(_chunk, jobs, block, known)))
 
         def finish(keep: int) -> Iterator[tuple[Split, Part]]:
             while len(waiting) > keep:
@@ -182,7 +179,7 @@ def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[
                 continue
             del left[name]
             split = splits[name]
-            chunks[split].append((name, raw.items[name], number[name], image))
+            chunks[split].append(Job(name, raw.items[name], number[name], image))
             if len(chunks[split]) == CHUNK:
                 submit(split)
                 # Bounds what is in memory, and keeps every worker busy.
@@ -194,97 +191,14 @@ def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[
     raw.problems.extend(Problem(name, "image", "missing") for name in left)
 
 
-def _loses(problem: Problem, block: Prepare) -> bool:
-    """Whether a problem costs the image."""
-    return problem.kind == "image" or (problem.kind == "annotation" and not isinstance(block, PrepareTranslate))
-
-
-def _chunk(jobs: list[Job], block: Prepare, classes: tuple[str, ...]) -> Part:
-    done = Part()
-    pictures: list[np.ndarray] = []
-    for name, item, number, image in jobs:
+def _chunk(jobs: list[Job], block: Preparation, known: Any) -> Part:
+    kind, chunk = kinds.part(block.task, "prepare"), Chunk()
+    for job in jobs:
         try:
-            squares, original, factors = _squares(image, item, number, block)
+            kind.convert(job, block, known, chunk)
         except images.Undecodable as error:
-            done.problems.append(Problem(name, "image", str(error)))
-            continue
-        if isinstance(block, PrepareDetect):
-            for box, problem in _boxes(name, item, original, classes):
-                if problem:
-                    done.problems.append(problem)
-                if box:
-                    label, x1, y1, x2, y2, difficult = box
-                    fx, fy = factors
-                    done.boxes.append((len(pictures), label, x1 * fx, y1 * fy, x2 * fx, y2 * fy, difficult))
-        pictures.extend(squares)
-        done.rows.extend([(name, *original, item.label)] * len(squares))
-    if pictures:
-        if len({p.shape for p in pictures}) > 1:
-            raise Error(f"preprocess: the images of {block.dataset} differ in size; give the key `size`")
-        done.images = np.stack(pictures)
-        tall = done.images.reshape(-1, *done.images.shape[2:])
-        done.levels = np.stack([cv2.calcHist([tall], [c], None, [256], [0, 256])[:, 0] for c in range(tall.shape[-1])])
-        if isinstance(block, PrepareTranslate):
-            done.targets = filters.target(done.images, block.target)
-    return done
-
-
-def _squares(
-    image: Image, item: Item, number: int, block: Prepare
-) -> tuple[list[np.ndarray], tuple[int, int], tuple[float, float]]:
-    """An image's squares, the original's (width, height), and the factors from its x and y to the square's."""
-    detect = isinstance(block, PrepareDetect)
-    crop = block.crop if isinstance(block, PrepareTranslate) else "center"
-    if isinstance(image, np.ndarray):
-        decoded = images.Decoded(image)
-    else:
-        if block.size is None:
-            raise Error(f"preprocess: the images of {block.dataset} have no fixed size; give the key `size`")
-        at_least = 2 * block.size if crop == "random" else block.size
-        decoded = images.decode(image, at_least, fit=detect, annotated=item.size if detect else None)
-    pixels, original, one = decoded.pixels, decoded.original, (1.0, 1.0)
-    if isinstance(block, PrepareDetect):
-        if item.size not in (None, original):
-            raise images.Undecodable(f"annotated at {item.size} pixels (width, height), and the image has {original}")
-        square, factors = images.fit(pixels, block.size, original)
-        return [square], original, factors
-    if block.size is None:
-        return [pixels], original, one
-    if crop == "none":
-        return [images.resize(pixels, block.size, block.size)], original, one
-    if crop == "center":
-        return [images.center_square(pixels, block.size)], original, one
-    # A stream of its own for each image: the result does not depend on which thread comes first.
-    random = np.random.default_rng([block.seed, number])
-    count = block.crops_per_image if isinstance(block, PrepareTranslate) else 1
-    return [images.random_square(pixels, block.size, random) for _ in range(count)], original, one
-
-
-def _boxes(name: str, item: Item, size: tuple[int, int], classes: tuple[str, ...]) -> Iterator[tuple[Any, Problem | None]]:
-    """Each box as (label, x1, y1, x2, y2, difficult), clipped to the image, or None, and what was wrong with it."""
-    width, height = size
-    for box in item.boxes or ():
-        corners = (box.x1, box.y1, box.x2, box.y2)
-        shown = f"{box.label} {', '.join(f'{v:g}' for v in corners)} in {width} x {height}"
-        x1, y1, x2, y2 = max(box.x1, 0.0), max(box.y1, 0.0), min(box.x2, float(width)), min(box.y2, float(height))
-        reason = ""
-        if box.label not in classes:
-            reason = "unknown class"
-        elif not all(map(math.isfinite, corners)):
-            reason = "not a number"
-        elif box.x2 < box.x1 or box.y2 < box.y1:
-            reason = "inverted"
-        elif box.x2 == box.x1 or box.y2 == box.y1:
-            reason = "no area"
-        elif x2 <= x1 or y2 <= y1:
-            reason = "outside the image"
-        if reason:
-            yield None, Problem(name, "box", f"{reason}: {shown}")
-            continue
-        # A pixel over the edge is rounding, and not worth a line.
-        far = max(x1 - box.x1, y1 - box.y1, box.x2 - x2, box.y2 - y2) > 1
-        clipped = Problem(name, "box", f"clipped: {shown}") if far else None
-        yield (classes.index(box.label), x1, y1, x2, y2, box.difficult), clipped
+            chunk.problems.append(Problem(job.name, "image", str(error)))
+    return chunk.part(block.dataset)
 
 
 def _origin(folder: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ import typer
 from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import sha256, write_json
-from tasks.config import Profile
 from tasks.learning import weights
+from tasks.profile import Profile
 
 # What a card keeps of metrics.json.
 KEPT = ("dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "parameters", "epochs", "git_commit")
@@ -35,7 +35,7 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
     if (metrics["git_commit"], metrics["train_seconds"]) != (training["git_commit"], training["train_seconds"]):
         raise Error(f"{folder / 'metrics.json'}: measured with other weights than these; run: dvc repro evaluate@{experiment}")
     seed = training["seeds"][0]
-    source = folder / "weights" / f"seed-{seed}.safetensors"
+    source = profile.weights(experiment, seed)
     network, configuration = weights.load(source)
     prepared = _read(profile.evaluated(experiment) / "dataset.json", experiment)
     card = {

@@ -16,11 +16,11 @@ from tasks import config
 from tasks.calibrate import trained, worsened
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
-from tasks.config import Profile
 from tasks.datasets import data
 from tasks.evaluation import figures, reliability_figures
 from tasks.evaluation.calibration import Calibration, accuracy_by_coverage, bins
-from tasks.evaluation.metrics import calibration_error, classify
+from tasks.kinds.classify.metrics import calibration_error, classify
+from tasks.profile import Profile
 
 # Shares of the faces that get an answer.
 COVERAGES = np.arange(1, 21) / 20

@@ -17,11 +17,10 @@ import models
 from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import write_text
-from tasks.config import Profile
 from tasks.datasets.data import SPLITS
-from tasks.evaluation import figures
-from tasks.imaging import pictures
+from tasks.imaging import figures, pictures
 from tasks.params.experiment import Student
+from tasks.profile import Profile
 from tasks.reports import overview, pages, report_faces, report_sweeps
 
 logger = logging.getLogger(__name__)

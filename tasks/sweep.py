@@ -22,17 +22,19 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tasks import config
-from tasks import train as train_task
+from tasks import code, config, kinds
 from tasks.common import cluster, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic, atomic_folder, write_json, write_text
-from tasks.config import Profile, Sweep
 from tasks.datasets import data
 from tasks.learning import tracking, weights
+from tasks.learning.building import describe
 from tasks.params.experiment import Experiment
-from tasks.sweeps import figures, resources, tuning
-from tasks.sweeps.study import ENDS, Study, Trial
+from tasks.params.sweep import Sweep
+from tasks.profile import Profile
+from tasks.sweeps import driver, figures, resources, tables, worker
+from tasks.sweeps.study import Study
+from tasks.sweeps.trial import ENDS, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def sweep(
     out = out or profile.results(name)
     stage = out == profile.results(name)
     home = profile.state("sweep") / name if stage else out / "state"
-    fingerprint = _fingerprint(options, info)
+    fingerprint = _fingerprint(profile, name, options, info)
     with _alone(home, name):
         state = home / fingerprint[:12]
         for stale in home.iterdir():
@@ -66,8 +68,9 @@ def sweep(
                 shutil.rmtree(stale)
         study = Study(state, options, info)
         threads = max(1, int(options.resources.cpu))
-        arrays = {split: _arrays(data.Data(folder, split), info.task) for split in ("train", "val")}
-        work = tuning.Work(arrays, info, profile.params.device, options.seed, threads, fingerprint, state / "trials")
+        kind = kinds.part(info.task, "data")
+        arrays = {split: _whole(kind.examples(data.Data(folder, split))) for split in ("train", "val")}
+        work = worker.Work(arrays, info, profile.params.device, options.seed, threads, fingerprint, state / "trials")
         settings = {"sweep": name, **options.model_dump(mode="json", by_alias=True, exclude_none=True)}
         tags = {"profile": profile.name, "system": options.system, "data_hash": info.hash}
         tags["git_commit"] = provenance.git_commit(profile.root)
@@ -98,7 +101,7 @@ def experiment(options: Sweep, trial: Trial) -> Experiment:
     )
 
 
-def _run(profile: Profile, name: str, study: Study, work: tuning.Work, runs: "Runs", on_change: Callable[[Study], None]) -> None:
+def _run(profile: Profile, name: str, study: Study, work: worker.Work, runs: "Runs", on_change: Callable[[Study], None]) -> None:
     """Train what is left to train."""
     options = study.sweep
     with Bar(name, study) as bar:
@@ -108,16 +111,18 @@ def _run(profile: Profile, name: str, study: Study, work: tuning.Work, runs: "Ru
             bar.show(trial)
             on_change(study)
 
-        def describe(trial: Trial) -> weights.Configuration:
-            return train_task.describe(profile, name, study.info, options.seed, experiment(options, trial))
+        def described(trial: Trial) -> tuple[Experiment, weights.Configuration]:
+            tried = experiment(options, trial)
+            return tried, describe(profile, name, study.info, options.seed, tried)
 
-        with cluster.connected(profile.params.ray.address, work.size + tuning.STORE) as present:
+        with cluster.connected(profile.params.ray.address, work.size + driver.STORE) as present:
             resources.enough(options, name, present, "the cluster")
-            tuning.run(tuning.Conductor(study, describe, resources.at_once(options, present), changed), work)
+            driver.run(driver.Conductor(study, described, resources.at_once(options, present), changed), work)
 
 
-def _arrays(split: data.Data, task: str) -> tuple[np.ndarray, np.ndarray]:
-    return np.asarray(split.images), split.labels if task == "classify" else np.asarray(split.targets)
+def _whole(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays in memory, for Ray to send."""
+    return {name: np.asarray(array) for name, array in arrays.items()}
 
 
 class Runs:
@@ -150,21 +155,21 @@ class Runs:
             del self.open[trial.number]
 
 
-def _register(profile: Profile, name: str, study: Study, work: tuning.Work) -> None:
+def _register(profile: Profile, name: str, study: Study, work: worker.Work) -> None:
     """Make the winner's network a version of MLflow's registered model of the sweep's name."""
     winner = study.winner()
-    checkpoint = tuning.checkpoint(study.folder / "trials", winner.number)
+    checkpoint = worker.checkpoint(study.folder / "trials", winner.number)
     if winner.run is None or not checkpoint.exists():
         return
-    assert winner.recipe is not None
     options, info = study.sweep, study.info
-    described = train_task.describe(profile, name, info, options.seed, experiment(options, winner))
+    tried = experiment(options, winner)
+    described = describe(profile, name, info, options.seed, tried)
     with tempfile.TemporaryDirectory() as temporary:
         saved = Path(temporary) / "weights.safetensors"
         # The checkpoint is of the last epoch: nothing is left to train.
-        weights.save(saved, tuning.fit(described, winner.recipe, work, winner.number, checkpoint, lambda row: None), described)
+        weights.save(saved, worker.fit(described, tried, work, winner.number, checkpoint, lambda row: None), described)
         with tracking.run(profile, name, f"{name}-{winner.number:04d}", {}, {}, winner.run) as run:
-            run.log_model(saved, work.arrays["val"][0][:2])
+            run.log_model(saved, work.arrays["val"]["images"][:2])
             run.register(name, ALIAS)
 
 
@@ -175,7 +180,7 @@ def _write(profile: Profile, name: str, study: Study, fingerprint: str, out: Pat
         logger.warning(
             "%s: no trial is within the bound of %s; the nearest has %.4f", name, options.objective.bound, winner.val_loss
         )
-    table, curves, device = study.table(), study.curves(), provenance.device(profile.params.device)
+    table, curves, device = tables.trials(study), tables.curves(study), provenance.device(profile.params.device)
     assert winner.kept is not None
     found = experiment(options, winner)
     best = {
@@ -212,6 +217,7 @@ def _write(profile: Profile, name: str, study: Study, fingerprint: str, out: Pat
         "wall_seconds": round(study.clock(), 3),
         "peak_memory_mb": round(provenance.peak_memory_mb(device), 1),
         "device": provenance.describe(device),
+        "precision": provenance.precision(found.train.precision, device),
         "threads": max(1, int(options.resources.cpu)),
         "seeds": [options.seed],
         "git_commit": provenance.git_commit(profile.root),
@@ -224,13 +230,13 @@ def _write(profile: Profile, name: str, study: Study, fingerprint: str, out: Pat
         figures.draw(study, plots)
         curves.to_parquet(kept / "curves.parquet", index=False)
         write_json(kept / "metrics.json", result)
-        write_json(kept / "dataset.json", info.model_dump(mode="json"))
+        write_json(kept / "dataset.json", info.dump())
     write_json(out / "best.json", best)
     write_json(out / "metrics.json", result)
     return result
 
 
-def _fingerprint(options: Sweep, info: data.Info) -> str:
+def _fingerprint(profile: Profile, name: str, options: Sweep, info: data.Info) -> str:
     """What a sweep's state belongs to. More trials or time, or another machine, go on with it."""
     parts = {
         "sweep": options.model_dump(
@@ -239,7 +245,7 @@ def _fingerprint(options: Sweep, info: data.Info) -> str:
             by_alias=True,
         ),
         "data": info.hash,
-        "code": train_task.code(options.network, info.task),
+        "code": code.digest(profile.folder, "sweep", name),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

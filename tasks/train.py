@@ -2,96 +2,160 @@
 
 import csv
 import hashlib
-import importlib
 import io
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
 import typer
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import nn
 
 import models
-from tasks import config
+from tasks import code, config, kinds
 from tasks.common import provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, sha256, write_json, write_text
-from tasks.config import Profile
 from tasks.datasets import data
-from tasks.learning import augment, distillation, optimizers, progress, tracking, training, weights
-from tasks.params.experiment import Experiment, Pretrained, Student
+from tasks.learning import progress, tracking, weights
+from tasks.learning.building import check_budget, describe, fitter, predecessor, predecessor_network, pretrain
+from tasks.learning.tensors import Examples
+from tasks.params.experiment import Experiment
+from tasks.profile import Profile
 
 
 def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     """Train every seed of an experiment, and write weights/seed-<n>.safetensors, history.csv and training.json.
 
     `out`: another folder than the stage's results/<name>. A training that was interrupted goes on where it stopped.
-    Raises Error for an unknown experiment, data that are not prepared, and a network over its budget.
+    Raises Error for an unknown experiment, data that are not prepared, a network over its budget, a predecessor that is not trained,
+    and where another training writes the same folder.
     """
     experiment = profile.experiment(name)
-    info = data.info(profile.processed(experiment.data))
+    folder = profile.processed(experiment.data)
+    info = data.info(folder)
     device = provenance.device(profile.params.device)
+    precision = provenance.precision(experiment.train.precision, device)
     parameters = check_budget(name, experiment, info)
     out = out or profile.results(name)
     # A run of its own has a state of its own; what the stage has done so far is not mixed with it.
     state = profile.state("train") / name if out == profile.results(name) else out / "state"
+    before = predecessor(profile, experiment)
+    with _alone(state, name):
+        torch.use_deterministic_algorithms(profile.params.deterministic)
+        trained = _train(profile, name, experiment, info, device, precision, state, before)
+        with atomic_folder(out / "weights") as building:
+            for seed in experiment.seeds:
+                shutil.copy(state / f"seed-{seed}.safetensors", building)
+            progress.Followed(trained.val, state / "progress").animate(building / "progress.webp")
+        write_text(out / "history.csv", _history_csv(trained.histories))
+        write_json(
+            out / "training.json",
+            {
+                "experiment": name,
+                "epochs": max(len(rows) for rows in trained.histories.values()),
+                "parameters": parameters,
+                "train_seconds": round(trained.seconds, 3),
+                "peak_memory_mb": round(provenance.peak_memory_mb(device), 1),
+                "device": provenance.describe(device),
+                "precision": precision,
+                "threads": torch.get_num_threads(),
+                "seeds": list(experiment.seeds),
+                "trained_on": experiment.train.split,
+                **({"pretrained": experiment.train.pretrained.source} if experiment.train.pretrained else {}),
+                **({"after": experiment.after} if before else {}),
+                "git_commit": provenance.git_commit(profile.root),
+                "versions": provenance.versions(),
+                "data_hash": info.hash,
+                "val_metrics": _mean(trained.scores),
+                "val_metrics_std": _std(trained.scores),
+                "mlflow_runs": trained.runs,
+            },
+        )
+        for path in state.iterdir():
+            if path.name != LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return out
 
+
+LOCK = "lock"
+
+
+class Trained:
+    """What the seeds of an experiment have come to, by their numbers."""
+
+    def __init__(self, val: Examples) -> None:
+        self.val = val
+        self.histories: dict[int, list[dict[str, float]]] = {}
+        self.scores: dict[int, dict[str, float]] = {}
+        self.runs: dict[str, str | None] = {}
+        self.seconds = 0.0
+
+
+def _train(
+    profile: Profile,
+    name: str,
+    experiment: Experiment,
+    info: data.Info,
+    device: torch.device,
+    precision: str,
+    state: Path,
+    before: Path | None,
+) -> Trained:
+    """Train the seeds one after another; their weights are left in `state`."""
     folder = profile.processed(experiment.data)
-    examples = {s: training.Examples.of(data.Data(folder, s), info.task, device) for s in ("train", "val")}
+    kind, objectives = kinds.part(info.task, "data"), kinds.part(info.task, "objective")
+    examples = {s: Examples.of(kind.examples(data.Data(folder, s)), device) for s in ("train", "val")}
     if experiment.train.split == "train+val":
         examples["train"] = examples["train"] + examples["val"]
-    teacher = _teacher(profile, experiment) if isinstance(experiment, Student) else None
-    fingerprint = _fingerprint(experiment, info, teacher)
+    previous = predecessor_network(before, info, device) if before else None
+    fingerprint = _fingerprint(profile, name, experiment, info, precision, before)
     fit = fitter(experiment)
-    followed = progress.Followed(examples["val"].images, state / "progress") if info.task == "translate" else None
-    histories: dict[int, list[dict[str, float]]] = {}
-    scores: dict[int, dict[str, float]] = {}
-    runs: dict[str, str | None] = {}
-    seconds = 0.0
+    followed = progress.Followed(examples["val"], state / "progress")
+    done = Trained(examples["val"])
     for seed in experiment.seeds:
         torch.manual_seed(seed)
         configuration = describe(profile, name, info, seed)
         network = configuration.build()
-        origin = _pretrain(network, experiment.train.pretrained)
+        origin = pretrain(network, experiment)
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        learner = network
-        if teacher and isinstance(experiment, Student):
-            learner = distillation.taught(network, teacher, experiment, info, device)
+        objective = objectives.Objective(experiment.train, info, network, precision, previous)
         run_file = state / f"seed-{seed}.run"
         run_id = run_file.read_text() if run_file.exists() else None
         settings = {
             "experiment": name,
             "seed": seed,
-            **experiment.model_dump(include={"data", "network", "architecture", "train", "teacher"}),
+            **experiment.model_dump(include={"data", "network", "architecture", "train", "after"}),
         }
-        tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin,
-                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters), "pretrained": origin}  # fmt: skip
+        tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin, "precision": precision,
+                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(models.count_parameters(network)),
+                "pretrained": origin}  # fmt: skip
         with tracking.run(profile, name, f"{name}-seed-{seed}", settings, tags, run_id) as tracked:
             if tracked.id:
                 write_text(run_file, tracked.id)
             steps = max(1, len(examples["train"]) // experiment.train.batch_size)
-            with Bar(f"{name}, seed {seed}", experiment.train.epochs, steps) as bar:
+            with Bar(f"{name}, seed {seed}", experiment.train.epochs, steps, kinds.main_metric(info.task)) as bar:
 
                 def on_epoch(row: dict[str, float]) -> None:
                     values = {k: v for k, v in row.items() if k != "epoch"}
-                    if followed and seed == experiment.seeds[0]:  # noqa: B023 (used within the iteration)
-                        tracked.log_artifact(followed.draw(network, int(row["epoch"])), "progress")  # noqa: B023
-                    tracked.log_metrics(values, int(row["epoch"]))
+                    epoch = int(row["epoch"])
+                    if seed == experiment.seeds[0] and (picture := followed.draw(objective, network, epoch)):  # noqa: B023 (used within the iteration)
+                        tracked.log_artifact(picture, "progress")
+                    tracked.log_metrics(values, epoch)
                     bar.epoch(row)
 
                 result = fit(
-                    learner,
+                    network,
                     examples["train"],
                     examples["val"],
-                    info,
-                    experiment.train,
+                    objective,
                     seed,
                     checkpoint=state / f"seed-{seed}.pt",
                     fingerprint=fingerprint,
@@ -101,129 +165,36 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             saved = state / f"seed-{seed}.safetensors"
             weights.save(saved, network, configuration.model_copy(update={"threshold": result.val().get("threshold")}))
             tracked.log_model(saved, np.asarray(data.Data(folder, "val").images[:2]))
-        histories[seed], scores[seed], runs[str(seed)] = result.history, result.val(), tracked.id
-        seconds += result.seconds
-
-    with atomic_folder(out / "weights") as building:
-        for seed in experiment.seeds:
-            shutil.copy(state / f"seed-{seed}.safetensors", building)
-        if followed:
-            followed.animate(building / "progress.webp")
-    write_text(out / "history.csv", _history_csv(histories))
-    write_json(
-        out / "training.json",
-        {
-            "experiment": name,
-            "epochs": max(len(rows) for rows in histories.values()),
-            "parameters": parameters,
-            "train_seconds": round(seconds, 3),
-            "peak_memory_mb": round(provenance.peak_memory_mb(device), 1),
-            "device": provenance.describe(device),
-            "threads": torch.get_num_threads(),
-            "seeds": list(experiment.seeds),
-            "trained_on": experiment.train.split,
-            **({"pretrained": experiment.train.pretrained.source} if experiment.train.pretrained else {}),
-            **({"teacher": experiment.teacher.experiment} if isinstance(experiment, Student) else {}),
-            "git_commit": provenance.git_commit(profile.root),
-            "versions": provenance.versions(),
-            "data_hash": info.hash,
-            "val_metrics": _mean(scores),
-            "val_metrics_std": _std(scores),
-            "mlflow_runs": runs,
-        },
-    )
-    shutil.rmtree(state, ignore_errors=True)
-    return out
+        done.histories[seed], done.scores[seed], done.runs[str(seed)] = result.history, result.val(), tracked.id
+        done.seconds += result.seconds
+    return done
 
 
-def describe(
-    profile: Profile, name: str, info: data.Info, seed: int, experiment: Experiment | None = None
-) -> weights.Configuration:
-    """What the experiment's network is built from. `experiment`: one that stands in no params.yaml."""
-    experiment = experiment or profile.experiment(name)
-    standardised = info.task == "classify" and not models.takes_raw_pixels(experiment.network)
-    return weights.Configuration(
-        experiment=name,
-        task=info.task,
-        network=experiment.network,
-        architecture=experiment.architecture,
-        inputs=info.channels,
-        outputs=info.outputs,
-        size=info.size,
-        classes=info.classes,
-        mean=info.mean if standardised else None,
-        std=info.std if standardised else None,
-        seed=seed,
-        git_commit=provenance.git_commit(profile.root),
-        data_hash=info.hash,
-        split=experiment.train.split,
-    )
-
-
-def fitter(experiment: Experiment) -> Callable[..., training.Run]:
-    """What trains the network: our loop, or a trainer of its own with the same contract."""
-    trainer = models.trainer(experiment.network)
-    fit: Callable[..., training.Run] = importlib.import_module(f"tasks.learning.{trainer}").fit if trainer else training.fit
-    return fit
-
-
-def check_budget(name: str, experiment: Experiment, info: data.Info) -> int:
-    """The network's parameters, counted without making any. Raises Error where they are over `max_parameters`."""
-    try:
-        parameters = count(experiment.network, experiment.architecture, info)
-    except ValueError as error:
-        raise Error(f"experiments.{name}.{error}") from None
-    budget = experiment.train.max_parameters
-    if budget is not None and parameters > budget:
-        raise Error(
-            f"experiments.{name}.train.max_parameters: the network has {parameters:,} parameters, over its budget of {budget:,}"
-        )
-    return parameters
-
-
-def count(network: str, architecture: Mapping[str, Any], info: data.Info) -> int:
-    """A network's parameters, counted without making any. Raises ValueError for one that cannot be built."""
-    with torch.device("meta"):
-        built: nn.Module = models.build(network, models.Shape(info.channels, info.outputs, info.size), architecture)
-    return models.count_parameters(built)
-
-
-def code(network: str, task: str) -> list[str]:
-    """SHA-256 of the files that a training's numbers depend on."""
-    files = [Path(models.__path__[0]) / f"{network}.py"]
-    files += [Path(str(module.__file__)) for module in (training, optimizers, augment)]
-    if task == "detect":
-        files += [Path(str(training.__file__)).with_name(f"{name}.py") for name in ("detect", models.trainer(network)) if name]
-    return [sha256(path) for path in files]
-
-
-def _teacher(profile: Profile, student: Student) -> Path:
-    """The weights that teach. Raises Error where they are not trained yet."""
-    name = student.teacher.experiment
-    path = profile.results(name) / "weights" / f"seed-{profile.experiment(name).seeds[0]}.safetensors"
-    if not path.is_file():
-        raise Error(f"{path}: no such weights; train the teacher first: dvc repro train@{name}")
-    return path
-
-
-def _fingerprint(experiment: Experiment, info: data.Info, teacher: Path | None) -> str:
-    """What a checkpoint belongs to: parameters, data, and the code that the stage depends on."""
+def _fingerprint(
+    profile: Profile, name: str, experiment: Experiment, info: data.Info, precision: str, before: Path | None
+) -> str:
+    """What a checkpoint belongs to: parameters, data, precision, and the code that the stage depends on."""
     parts = {
-        "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train", "teacher"}),
+        "experiment": experiment.model_dump(mode="json", include={"network", "architecture", "train", "after"}),
         "data": info.hash,
-        "code": code(experiment.network, info.task),
-        **({"teacher": [sha256(teacher), sha256(Path(str(distillation.__file__)))]} if teacher else {}),
+        "precision": precision,
+        "code": code.digest(profile.folder, "train", name),
+        **({"after": sha256(before)} if before else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _pretrain(network: nn.Module, pretrained: Pretrained | None) -> str:
-    """See `tasks.learning.pretrained.load`; its imports take seconds, which a training from nothing does not spend."""
-    if pretrained is None:
-        return "none"
-    from tasks.learning.pretrained import load
-
-    return load(network, pretrained)
+@contextmanager
+def _alone(state: Path, name: str) -> Iterator[None]:
+    """A lock that the system takes back when its holder dies."""
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(state / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise Error(
+            f"{name} is being trained already (that training holds {state / LOCK}); wait for its end, or stop it"
+        ) from None
 
 
 def _mean(scores: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
@@ -240,9 +211,10 @@ def _std(scores: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _history_csv(histories: Mapping[int, list[dict[str, float]]]) -> str:
+    """A row an epoch of each seed; what an epoch has not measured is empty."""
     rows = [{"seed": seed, **row} for seed, history in histories.items() for row in history]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
@@ -252,8 +224,9 @@ def _history_csv(histories: Mapping[int, list[dict[str, float]]]) -> str:
 class Bar:
     """A bar over all steps with the latest validation score; in a log file, a line every epoch."""
 
-    def __init__(self, title: str, epochs: int, steps: int) -> None:
-        self.title, self.epochs, self.steps = title, epochs, steps
+    def __init__(self, title: str, epochs: int, steps: int, metric: str) -> None:
+        """`metric`: the validation metric that is shown, where an epoch has it."""
+        self.title, self.epochs, self.steps, self.metric = title, epochs, steps, metric
         self.console = Console(stderr=True)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
@@ -272,7 +245,7 @@ class Bar:
         self.bar.advance(self.task)
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        main = next(k for k in ("val_accuracy", "val_psnr", "val_map50", "val_loss") if k in row)
+        main = next(k for k in (f"val_{self.metric}", "val_loss", "train_loss") if k in row)
         score = f"{main} {row[main]:.4f}"
         self.bar.update(self.task, score=score, completed=row["epoch"] * self.steps)
         if not self.console.is_terminal:

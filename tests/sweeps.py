@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from tasks import config
-from tasks.config import Profile
+from tasks.profile import Profile
 from tests.conftest import experiment
 
 

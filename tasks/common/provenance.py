@@ -56,6 +56,15 @@ def device(name: str) -> torch.device:
     return chosen
 
 
+def precision(name: str, chosen: torch.device) -> str:
+    """What a precision stands for on a device: `auto` is bf16 where the processor or GPU computes in it, otherwise fp32."""
+    if name != "auto":
+        return name
+    if chosen.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if chosen.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
+
+
 def describe(chosen: torch.device) -> str:
     """The device's name as people know it."""
     if chosen.type == "cuda":

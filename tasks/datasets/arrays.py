@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,37 +13,51 @@ import pandas as pd
 
 from tasks.common.errors import Error
 from tasks.datasets.records import Problem
-from tasks.params.preparation import Prepare, PrepareClassify, PrepareDetect, PrepareTranslate
 
 
 @dataclass
 class Part:
     """Some images of a split, prepared."""
 
-    images: np.ndarray | None = None  # uint8 (N, H, W, C)
-    targets: np.ndarray | None = None  # uint8 (N, H, W, 1)
-    levels: np.ndarray | None = None  # (C, 256): how often each value occurs
-    rows: list[tuple[str, int, int, int | None]] = field(default_factory=list)
-    boxes: list[tuple[int, int, float, float, float, float, bool]] = field(default_factory=list)
+    # Each (N, ...), by the name of its file; "images" is uint8 (N, H, W, C).
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    levels: np.ndarray | None = None  # (C, 256): how often each value of a channel occurs
+    rows: list[dict[str, Any]] = field(default_factory=list)  # of the index, one an image
+    # Rows by the name of their table; the first column, `image`, is the number of an image within the part.
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
-class Array:
-    """An `.npy` file of uint8 that grows along its first axis, so that nothing but the block at hand is in memory."""
+@dataclass(frozen=True)
+class Layout:
+    """What a kind of task writes beside the images, with the types of all columns.
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+    `index`: columns of the index beyond file, width and height; `tables`: further tables; `arrays`: the shape of one row of each
+    further array, given an image's shape (H, W, C), and its type.
+    """
+
+    index: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    arrays: Mapping[str, Callable[[tuple[int, ...]], tuple[tuple[int, ...], str]]] = field(default_factory=dict)
+
+
+class Array:
+    """An `.npy` file that grows along its first axis, so that nothing but the block at hand is in memory."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], kind: str = "|u1") -> None:
+        """`shape`: of one row; `kind`: NumPy's name of its type, uint8 by default."""
         self.file = path.open("w+b")
-        self.shape, self.count = shape, 0
+        self.shape, self.kind, self.count = shape, kind, 0
         self._header()
 
     def _header(self) -> None:
         # NumPy leaves room in the header for the first axis to grow: both headers have the same length.
-        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
+        header = {"descr": self.kind, "fortran_order": False, "shape": (self.count, *self.shape)}
         np.lib.format.write_array_header_1_0(self.file, header)
 
     def append(self, block: np.ndarray) -> None:
         self.count += len(block)
-        self.file.write(np.ascontiguousarray(block).data)
+        self.file.write(np.ascontiguousarray(block, np.dtype(self.kind)).data)
 
     def close(self) -> bytes:
         """Finish the file, and give its SHA-256."""
@@ -58,14 +73,14 @@ class Array:
 class SplitWriter:
     """One split's folder being written."""
 
-    def __init__(self, folder: Path, block: Prepare, files: ExitStack) -> None:
+    def __init__(self, folder: Path, dataset: str, layout: Layout, files: ExitStack) -> None:
         folder.mkdir()
-        self.folder, self.block, self.files = folder, block, files
+        self.folder, self.dataset, self.layout, self.files = folder, dataset, layout, files
         self.shape: tuple[int, ...] = ()
         self.levels = np.zeros((3, 256))
-        self.rows: list[tuple[Any, ...]] = []
-        self.boxes: list[tuple[Any, ...]] = []
-        self.arrays: list[Array] = []
+        self.rows: list[dict[str, Any]] = []
+        self.tables: dict[str, list[dict[str, Any]]] = {name: [] for name in layout.tables}
+        self.arrays: dict[str, Array] = {}
 
     @property
     def count(self) -> int:
@@ -73,25 +88,25 @@ class SplitWriter:
 
     def add(self, part: Part) -> None:
         """Append a part. Raises Error where its images have another size than those before."""
-        if part.images is None or part.levels is None:
+        if "images" not in part.arrays or part.levels is None:
             return
+        shape = part.arrays["images"].shape[1:]
         if not self.shape:
-            self._open(part.images.shape[1:])
-        if part.images.shape[1:] != self.shape:
-            raise Error(f"preprocess: the images of {self.block.dataset} differ in size; give the key `size`")
-        self.boxes.extend((self.count + row, *rest) for row, *rest in part.boxes)
+            self._open(shape)
+        if shape != self.shape:
+            raise Error(f"preprocess: the images of {self.dataset} differ in size; give the key `size`")
+        for name, rows in part.tables.items():
+            self.tables[name].extend({**row, "image": self.count + row["image"]} for row in rows)
         self.rows.extend(part.rows)
-        for array, pixels in zip(self.arrays, (part.images, part.targets)):
-            if pixels is not None:
-                array.append(pixels)
+        for name, array in self.arrays.items():
+            array.append(part.arrays[name])
         self.levels[: self.shape[-1]] += part.levels
 
     def _open(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
-        self.arrays = [Array(self.folder / "images.npy", shape)]
-        if isinstance(self.block, PrepareTranslate):
-            self.arrays.append(Array(self.folder / "targets.npy", (*shape[:2], 1)))
-        for array in self.arrays:
+        shapes = {"images": (shape, "|u1"), **{name: of(shape) for name, of in self.layout.arrays.items()}}
+        self.arrays = {name: Array(self.folder / f"{name}.npy", *described) for name, described in shapes.items()}
+        for array in self.arrays.values():
             self.files.callback(array.file.close)
 
     def close(self, shape: tuple[int, ...]) -> bytes:
@@ -99,19 +114,13 @@ class SplitWriter:
         if not self.shape:
             self._open(shape)
         elif self.shape != shape:
-            raise Error(f"preprocess: the images of {self.block.dataset} differ between the splits: {self.shape}, {shape}")
-        digest = hashlib.sha256(b"".join(array.close() for array in self.arrays))
-        index = pd.DataFrame(self.rows, columns=["file", "width", "height", "label"])
-        index = index.astype({"file": object, "width": np.int32, "height": np.int32})
-        index = index.astype({"label": np.int64}) if isinstance(self.block, PrepareClassify) else index.drop(columns="label")
-        frames = {"index": index}
-        if isinstance(self.block, PrepareDetect):
-            boxes = pd.DataFrame(self.boxes, columns=["image", "label", "x1", "y1", "x2", "y2", "difficult"])
-            types = {"image": np.int64, "label": np.int64, "difficult": bool} | dict.fromkeys(
-                ("x1", "y1", "x2", "y2"), np.float32
-            )
-            frames["boxes"] = boxes.astype(types)
-        for name, frame in frames.items():
+            raise Error(f"preprocess: the images of {self.dataset} differ between the splits: {self.shape}, {shape}")
+        digest = hashlib.sha256(b"".join(array.close() for array in self.arrays.values()))
+        index = {"file": object, "width": np.int32, "height": np.int32, **self.layout.index}
+        frames = {"index": (self.rows, index)}
+        frames |= {name: (self.tables[name], {"image": np.int64, **types}) for name, types in self.layout.tables.items()}
+        for name, (rows, types) in frames.items():
+            frame = pd.DataFrame(rows, columns=[*types]).astype(types)
             frame.to_parquet(self.folder / f"{name}.parquet", index=False)
             # Values and not files: a newer Parquet writer does not make new data.
             text = io.StringIO()

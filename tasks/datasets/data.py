@@ -3,9 +3,9 @@
     dataset.json                what it is and where it comes from (`Info`)
     skipped.csv                 columns file, kind (image, annotation, box), reason: what could not be used
     <split>/images.npy          uint8 (N, H, W, C); C is 1 or 3, colour in RGB order
-    <split>/targets.npy         translate: uint8 (N, H, W, 1)
-    <split>/index.parquet       a row per image: file, width, height (of the original), and label (int) for classify
-    <split>/boxes.parquet       detect: image (row number), label, x1, y1, x2, y2 (pixels of images.npy), difficult
+    <split>/index.parquet       a row per image: file, width, height (of the original), and what the kind of task adds
+    <split>/<name>.npy          an array (N, ...) that the kind of task adds, such as targets
+    <split>/<name>.parquet      a table that the kind of task adds, such as boxes
 
 Splits are folders so that a stage can depend on train and validation without depending on test.
 """
@@ -13,7 +13,7 @@ Splits are folders so that a stage can depend on train and validation without de
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -32,23 +32,23 @@ class Info(BaseModel):
 
     name: str
     dataset: str
-    task: Literal["classify", "translate", "detect"]
+    task: str
     origin: str  # package, url or mirror:<hash>
     licence: str
     size: int  # pixels a side
     channels: int
-    classes: tuple[str, ...]  # empty for translate
+    classes: tuple[str, ...]  # empty where the images have none
     counts: dict[str, int]  # images per split
     mean: tuple[float, ...]  # per channel over train, of pixels in [0, 1]
     std: tuple[float, ...]
     skipped: int  # files that did not decode
     hash: str  # SHA-256 over the arrays: the data's version
     settings: dict[str, object]  # the block of `preprocess` that made it
+    extra: dict[str, int] = {}  # numbers that the kind of task adds, such as the words of a vocabulary
 
-    @property
-    def outputs(self) -> int:
-        """Classes, or channels of the target."""
-        return len(self.classes) if self.classes else 1
+    def dump(self) -> dict[str, Any]:
+        """What dataset.json holds."""
+        return self.model_dump(mode="json", exclude=None if self.extra else {"extra"})
 
 
 @dataclass(frozen=True)
@@ -61,35 +61,30 @@ class Data:
     @cached_property
     def images(self) -> np.ndarray:
         """uint8 (N, H, W, C)"""
-        return self._array("images.npy")
-
-    @cached_property
-    def targets(self) -> np.ndarray:
-        """uint8 (N, H, W, 1)"""
-        return self._array("targets.npy")
+        return self.array("images")
 
     @cached_property
     def index(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / self.split / "index.parquet")
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int64 (N,)"""
-        return self.index["label"].to_numpy(np.int64, copy=True)
-
-    @cached_property
-    def boxes(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / self.split / "boxes.parquet")
+        """A row per image."""
+        return self.table("index")
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def _array(self, file: str) -> np.ndarray:
-        path = self.folder / self.split / file
+    def array(self, name: str) -> np.ndarray:
+        """An array by its name (N, ...). Raises Error where nothing is prepared."""
+        # Copy on write: torch wants arrays it may write to, and nothing is written to the file.
+        return np.load(self._file(f"{name}.npy"), mmap_mode="c")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table by its name. Raises Error where nothing is prepared."""
+        return pd.read_parquet(self._file(f"{name}.parquet"))
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / self.split / name
         if not path.exists():
             raise Error(f"{path}: no such file; prepare the data first: dvc repro preprocess")
-        # Copy on write: torch wants arrays it may write to, and nothing is written to the file.
-        return np.load(path, mmap_mode="c")
+        return path
 
 
 def info(folder: Path) -> Info:

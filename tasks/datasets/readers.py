@@ -18,7 +18,7 @@ from tasks.common.errors import Error
 from tasks.datasets import archives, regions
 from tasks.datasets.data import Split
 from tasks.datasets.records import Box, Image, Item, Problem, Raw
-from tasks.params.preparation import Prepare
+from tasks.params.preparation import Preparation
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -28,7 +28,7 @@ VOC = (
 )
 
 
-def read(folder: Path, block: Prepare) -> Raw:
+def read(folder: Path, block: Preparation) -> Raw:
     """Read the raw folder of `block.dataset`. Raises Error for files that are missing, damaged or of another layout."""
     reader = READERS.get(block.dataset, images_of_folder)
     try:
@@ -37,7 +37,7 @@ def read(folder: Path, block: Prepare) -> Raw:
         raise Error(f"{error.filename}: no such file; run: dvc repro download@{block.dataset}") from None
 
 
-def images_of_folder(folder: Path, _: Prepare) -> Raw:
+def images_of_folder(folder: Path, _: Preparation) -> Raw:
     """Any folder of image files, for image to image: all of them are `train`."""
     paths = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES}
     if not paths:
@@ -45,7 +45,7 @@ def images_of_folder(folder: Path, _: Prepare) -> Raw:
     return Raw({name: Item("train") for name in paths}, lambda: ((name, path.read_bytes()) for name, path in paths.items()))
 
 
-def mnist_5k(folder: Path, _: Prepare) -> Raw:
+def mnist_5k(folder: Path, _: Preparation) -> Raw:
     """5,000 digits of MNIST's training set, 28x28 grey, all `train`."""
     try:
         images, labels = regions.mnist_5k(folder)
@@ -54,7 +54,7 @@ def mnist_5k(folder: Path, _: Prepare) -> Raw:
     return _arrays({"train": (images, labels, "row")}, tuple("0123456789"))
 
 
-def mnist(folder: Path, _: Prepare) -> Raw:
+def mnist(folder: Path, _: Preparation) -> Raw:
     """60,000 and 10,000 digits, 28x28 grey, in IDX files. http://yann.lecun.com/exdb/mnist"""
 
     def part(name: str) -> tuple[np.ndarray, np.ndarray, str]:
@@ -73,12 +73,12 @@ def _idx(path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def cifar10(folder: Path, _: Prepare) -> Raw:
+def cifar10(folder: Path, _: Preparation) -> Raw:
     """50,000 and 10,000 images, 32x32 colour, 10 classes, in the binary version. https://www.cs.toronto.edu/~kriz/cifar.html"""
     return _cifar(folder / "cifar-10-binary.tar.gz", "batches.meta.txt", 1)
 
 
-def cifar100(folder: Path, _: Prepare) -> Raw:
+def cifar100(folder: Path, _: Preparation) -> Raw:
     """As CIFAR-10, with the 100 fine labels."""
     return _cifar(folder / "cifar-100-binary.tar.gz", "fine_label_names.txt", 2)
 
@@ -119,7 +119,7 @@ def _arrays(splits: dict[Split, tuple[np.ndarray, np.ndarray, str]], classes: tu
     return Raw(items, lambda: iter(pixels.items()), classes)
 
 
-def fer2013(folder: Path, _: Prepare) -> Raw:
+def fer2013(folder: Path, _: Preparation) -> Raw:
     """48x48 grey faces, 7 emotions: Training, PublicTest (validation) and PrivateTest (test). A damaged row is a problem."""
     path = folder / "fer2013.csv.gz"
     splits: dict[str, Split] = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
@@ -166,7 +166,7 @@ def _numbers(text: str) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def pets(folder: Path, _: Prepare) -> Raw:
+def pets(folder: Path, _: Preparation) -> Raw:
     """Oxford-IIIT Pet: 37 breeds, `trainval` and `test`. https://www.robots.ox.ac.uk/~vgg/data/pets"""
     lists = {
         Path(name).stem: content.decode().splitlines()
@@ -188,12 +188,12 @@ def pets(folder: Path, _: Prepare) -> Raw:
     return Raw(items, lambda: archives.read_members(folder / "images.tar.gz", items.__contains__), classes)
 
 
-def voc2007(folder: Path, _: Prepare) -> Raw:
+def voc2007(folder: Path, _: Preparation) -> Raw:
     """PASCAL VOC 2007, 20 classes: its `train` is train, its `val` test, as the detectors that we compare with were validated."""
     return _voc(folder / "VOCtrainval_06-Nov-2007.tar", {"train": "train", "val": "test"}, VOC)
 
 
-def fddb(folder: Path, _: Prepare) -> Raw:
+def fddb(folder: Path, _: Preparation) -> Raw:
     """FDDB's faces in VOC's layout, all `train`."""
     return _voc(folder / "FDDB2007.tar", {"train": "train"}, ("face",))
 
@@ -245,7 +245,7 @@ def _voc_item(file: str, split: Split, source: bytes) -> Item:
     return Item(split, boxes=tuple(boxes), size=(width, height))
 
 
-def wider_face(folder: Path, _: Prepare) -> Raw:
+def wider_face(folder: Path, _: Preparation) -> Raw:
     """WIDER FACE's validation photographs, all `test`: nothing is trained on them. Faces marked invalid are `difficult`."""
     path = folder / "wider_face_val_bbx_gt.txt"
     lines = iter(path.read_text(encoding="utf-8").splitlines())
@@ -270,7 +270,7 @@ def wider_face(folder: Path, _: Prepare) -> Raw:
     return Raw(items, images, ("face",))
 
 
-def coco_mini(folder: Path, _: Prepare) -> Raw:
+def coco_mini(folder: Path, _: Preparation) -> Raw:
     """The images of COCO that were downloaded: train2017's sample is train, val2017 is test. Crowds are `difficult`."""
     origin = json.loads((folder / "origin.json").read_bytes())
     downloaded = {file["file"] for file in origin["files"]}
@@ -342,7 +342,7 @@ def _tail(name: str, parts: int) -> str:
     return "/".join(name.split("/")[-parts:])
 
 
-READERS: dict[str, Callable[[Path, Prepare], Raw]] = {
+READERS: dict[str, Callable[[Path, Preparation], Raw]] = {
     "mnist-5k": mnist_5k,
     "patches": regions.patches,
     "photos": regions.photos,

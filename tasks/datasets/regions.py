@@ -15,7 +15,7 @@ import PIL.Image
 from tasks.common.errors import Error
 from tasks.datasets.data import SPLITS, Split
 from tasks.datasets.records import Box, Item, Raw
-from tasks.params.preparation import Prepare, PrepareClassify
+from tasks.params.preparation import Preparation
 
 PATCH = 32
 # Cells of two patches a side: neighbouring cells show similar texture, so that what is learned on one part of a photograph says
@@ -33,12 +33,12 @@ FLAT = 4.0
 TEST_SHARE = 0.2
 
 
-def patches(folder: Path, block: Prepare) -> Raw:
+def patches(folder: Path, block: Preparation) -> Raw:
     """32x32 patches at the photographs' own scale, the same number of each photograph; the class is the photograph.
 
     `validation` and `test` of the block count patches (1,000 each by default); 5,000 are for training. Error for other tasks.
     """
-    if not isinstance(block, PrepareClassify):
+    if not block.by_count:
         raise Error("preprocess: the data set patches is for task: classify; for image to image there is photos")
     counts = (PATCHES_TRAIN, block.validation or PATCHES_TEST, block.test or PATCHES_TEST)
     photographs = _photographs(folder)
@@ -60,7 +60,7 @@ def patches(folder: Path, block: Prepare) -> Raw:
     return Raw(items, lambda: iter(pixels.items()), tuple(photographs), drawn=True)
 
 
-def photos(folder: Path, block: Prepare) -> Raw:
+def photos(folder: Path, block: Preparation) -> Raw:
     """Cells of about twice the wanted size, cut from the photographs, for crops within them."""
     cells = _split_cells(folder, 2 * (block.size or PATCH_CELL), block)
     items = {file: Item(split) for split, own in cells.items() for file in own}
@@ -68,7 +68,7 @@ def photos(folder: Path, block: Prepare) -> Raw:
     return Raw(items, lambda: iter(pixels.items()), drawn=True)
 
 
-def scenes(folder: Path, block: Prepare) -> Raw:
+def scenes(folder: Path, block: Preparation) -> Raw:
     """1,650 scenes: one to four handwritten digits, turned, scaled and coloured, on crops of the photographs, with their boxes.
 
     Neither a digit's image nor a photograph's pixel is in two splits.
@@ -146,9 +146,9 @@ def _shared(cells: list[Cell], shares: tuple[float, ...], random: np.random.Gene
         yield [cells[i] for i in sorted(part)]
 
 
-def _shares(block: Prepare) -> tuple[float, float]:
+def _shares(block: Preparation) -> tuple[float, float]:
     """Validation's and test's shares."""
-    if isinstance(block, PrepareClassify):
+    if block.by_count:
         raise Error(f"preprocess: the data set {block.dataset} has no labels; task: classify cannot use it")
     test = TEST_SHARE if block.test is None else block.test
     if block.validation + test >= 1:
@@ -156,7 +156,7 @@ def _shares(block: Prepare) -> tuple[float, float]:
     return block.validation, test
 
 
-def _split_cells(folder: Path, side: int, block: Prepare) -> dict[Split, dict[str, np.ndarray]]:
+def _split_cells(folder: Path, side: int, block: Preparation) -> dict[Split, dict[str, np.ndarray]]:
     """Each split's cells, as images by name."""
     validation, test = _shares(block)
     random = np.random.default_rng(block.seed)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from tasks.evaluation.metrics import ECE_BINS
+from tasks.kinds.classify.metrics import ECE_BINS
 
 
 class Calibration(BaseModel):

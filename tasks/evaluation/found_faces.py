@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from tasks.datasets.records import Item
 from tasks.evaluation import detections, figures
-from tasks.evaluation.detections import CORNERS
-from tasks.evaluation.figures import BLUE, ORANGE, TEXT, plain
 from tasks.faces import photographs
 from tasks.faces.annotator import Files
 from tasks.faces.detector import Faces
+from tasks.imaging.figures import BLUE, ORANGE, TEXT, plain
+from tasks.kinds.detect.detections import CORNERS
 from tasks.params.face_settings import Annotate
 
 FLOOR = 0.01  # scores below it do not enter the average precision

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tasks.evaluation.calibration import Calibration
-from tasks.evaluation.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain
+from tasks.imaging.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain
 
 # Faces in a bin of sharpness.
 PER_BIN = 500

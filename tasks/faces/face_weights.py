@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import models
 from tasks.common import files
 from tasks.common.errors import Error
-from tasks.config import Profile
 from tasks.datasets.transfer import Effort, Fetcher, Want
 from tasks.faces.annotator import Files
 from tasks.faces.detector import INSIDE, NMS, SIZES, THRESHOLD
 from tasks.learning import weights
 from tasks.params.face_settings import Annotate, FindFaces, Weights
+from tasks.profile import Profile
 
 EMBEDDED = {"faces": "face", "emotions": "emotion"}
 MAX_WEIGHTS = 1 << 30

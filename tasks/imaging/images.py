@@ -2,10 +2,13 @@
 
 import io
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tasks.common.files import atomic
 
 # What may be opened: no format that runs another program or a script.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -108,3 +111,18 @@ def fit(pixels: np.ndarray, size: int, original: tuple[int, int]) -> tuple[np.nd
     square = np.full((size, size, pixels.shape[2]), PADDING, np.uint8)
     square[:h, :w] = resize(pixels, w, h)
     return square, (w / width, h / height)
+
+
+def as_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 (H, W, 1 or 3) as uint8 (H, W, `channels`), in RGB order: colour becomes grey by its luma."""
+    if image.shape[2] == channels:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] if channels == 1 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write uint8 (H, W, 1 or 3) as PNG; the file appears whole or not at all."""
+    pixels = picture[..., 0] if picture.shape[2] == 1 else picture
+    with atomic(path) as temporary:
+        # Photographs are hardly smaller at Pillow's default level, which takes three times as long.
+        Image.fromarray(pixels).save(temporary, "PNG", compress_level=3)

@@ -2,8 +2,11 @@
 
 import base64
 import io
+from pathlib import Path
 
 from PIL import Image, ImageSequence
+
+from tasks.common.files import atomic
 
 WIDTH = 900  # pixels: about what a page shows
 FRAMES = 20  # of an animation
@@ -42,3 +45,27 @@ def _animation(picture: Image.Image) -> bytes:
 
 def _uri(webp: bytes) -> str:
     return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+
+
+# Bytes of a result's one picture that git keeps, and how it is made so small: widths in pixels and qualities, the best first.
+SMALL = 30_000
+SMALLER = [(width, quality) for width in (900, 700, 500, 350) for quality in (80, 60, 40, 25)]
+
+
+def write_small(picture: Path, to: Path) -> None:
+    """Write a picture as WebP of at most 30 KB; of an animation its last frame."""
+    with Image.open(picture) as opened:
+        opened.seek(getattr(opened, "n_frames", 1) - 1)
+        whole = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+    for width, quality in SMALLER:
+        content = io.BytesIO()
+        shown = (
+            whole
+            if whole.width <= width
+            else whole.resize((width, round(whole.height * width / whole.width)), Image.Resampling.LANCZOS)
+        )
+        shown.save(content, "webp", quality=quality, method=6)
+        if content.tell() <= SMALL:
+            break
+    with atomic(to) as temporary:
+        temporary.write_bytes(content.getvalue())

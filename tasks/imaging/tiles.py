@@ -14,7 +14,10 @@ import torch
 from torch import nn
 
 from tasks.common.errors import Error
-from tasks.learning.training import to_bytes, to_float
+from tasks.learning.tensors import to_bytes, to_float
+
+# Told of each tile, with the share of the image that it was.
+OnTile = Callable[[float], None]
 
 # Of a network's input. Layers of 32 channels take 128 MB each at this size; smaller tiles pay more for their overlap.
 MEMORY_PIXELS = 1 << 20
@@ -34,7 +37,7 @@ def filter_image(
     network: nn.Module,
     image: np.ndarray,
     memory_pixels: int = MEMORY_PIXELS,
-    on_tile: Callable[[float], None] = lambda share: None,
+    on_tile: OnTile = lambda share: None,
 ) -> np.ndarray:
     """Filter an image of any size: uint8 (H, W, C) to uint8 (H, W, C').
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.params.experiment import Augment
+from tasks.params.recipe import ImageAugment
 
 
 class Geometry:
     """Where each pixel of a batch comes from: drawn once, applied to images and to their targets alike."""
 
-    def __init__(self, recipe: Augment, rows: Tensor, size: tuple[int, int], rng: np.random.Generator) -> None:
+    def __init__(self, recipe: ImageAugment, rows: Tensor, size: tuple[int, int], rng: np.random.Generator) -> None:
         """`rows`: (B,) indices of images; `size`: their height and width."""
         height, width = size
         count = len(rows)
@@ -53,7 +53,7 @@ def _reflect(index: np.ndarray, size: int) -> np.ndarray:
     return np.minimum(index, period - index)
 
 
-def colours(recipe: Augment, images: Tensor, rng: np.random.Generator) -> Tensor:
+def colours(recipe: ImageAugment, images: Tensor, rng: np.random.Generator) -> Tensor:
     """Cutout and colour jitter of float images (N, C, H, W) in [0, 1]."""
     count, _, height, width = images.shape
 

@@ -1,17 +1,16 @@
 """A network as MLflow serves it: the model's folder names this module, and nothing is pickled.
 
-Takes uint8 images (N, H, W, C), colour in RGB order. Returns probabilities, float32 (N, classes), images, uint8 (N, H, W, C'), or
-detections, float32 (N, K, 6) (`models.boxes`).
+Takes uint8 images (N, H, W, C), colour in RGB order. What it returns is its kind's to say (`answer` of `tasks/kinds/<kind>/use.py`).
 The class names stand in the model's metadata.
 """
 
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 
+from tasks import kinds
 from tasks.common import provenance
-from tasks.learning import training
+from tasks.learning import tensors
 from tasks.learning import weights as files
 
 
@@ -23,12 +22,9 @@ class ServedModel:
         self.network, self.configuration = files.load(weights, self.device)
 
     def predict(self, model_input: np.ndarray) -> np.ndarray:
-        outputs = training.predict(self.network, model_input, self.device, precision="fp32")
-        if self.configuration.task == "classify":
-            return np.asarray(softmax(outputs, axis=1), np.float32)
-        if self.configuration.task == "detect":
-            return outputs
-        return training.to_bytes(outputs)
+        outputs = tensors.predict(self.network, model_input, self.device, precision="fp32")
+        answers: np.ndarray = kinds.part(self.configuration.task, "use").answer(outputs)
+        return answers
 
 
 def _load_pyfunc(path: str) -> ServedModel:

@@ -24,7 +24,7 @@ import yaml
 
 from tasks.common.cli import QUIET
 from tasks.common.files import write_text
-from tasks.config import Profile
+from tasks.profile import Profile
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -32,7 +32,8 @@ class Configuration(BaseModel):
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] | None = None  # of the training images, where the network standardises them
     std: tuple[float, ...] | None = None
-    threshold: float | None = None  # detect: the score of the best F1 on validation
+    threshold: float | None = None  # of a detector: the score of the best F1 on validation
+    extra: dict[str, int] = {}  # numbers that the kind of task adds to the network's shape
     seed: int
     git_commit: str
     data_hash: str
@@ -40,7 +41,7 @@ class Configuration(BaseModel):
 
     def build(self) -> nn.Module:
         """The network with fresh weights: float images in [0, 1] in, logits or images out."""
-        network = models.build(self.network, models.Shape(self.inputs, self.outputs, self.size), self.architecture)
+        network = models.build(self.network, models.Shape(self.inputs, self.outputs, self.size, self.extra), self.architecture)
         if self.mean is None or self.std is None:
             return network
         return nn.Sequential(Standardize(self.mean, self.std), network)

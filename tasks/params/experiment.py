@@ -1,127 +1,60 @@
-"""An experiment in `params.yaml`, and its recipe: optimiser, schedule, augmentation, and what of a training is kept."""
+"""An experiment in `params.yaml`: data, network, recipe, seeds, and what it is compared with."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, model_validator
 
-from tasks.params.block import Block, Name, Share
+from tasks import kinds
+from tasks.params.block import Block, Name
+from tasks.params.preparation import Preparation
+from tasks.params.recipe import Recipe
 
+if TYPE_CHECKING:
+    AnyRecipe = Recipe
+    AnyPrepare = Preparation
+else:
+    AnyRecipe = Annotated[Union[tuple(kind.Recipe for kind in kinds.every())], Field(discriminator="kind")]  # noqa: UP007
+    AnyPrepare = Annotated[Union[tuple(kind.Prepare for kind in kinds.every())], Field(discriminator="task")]  # noqa: UP007
 
-class Optimizer(Block):
-    """A `torch.optim` optimiser by name."""
-
-    name: Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"] = "nesterov"
-    lr: float = Field(gt=0, description="the highest learning rate of the schedule")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of the gradient; Adam's first beta")
-    weight_decay: float = Field(0.0, ge=0, description="on weights of two dimensions or more; biases and norms have none")
-
-
-class Schedule(Block):
-    """A `torch.optim.lr_scheduler` by name, stepped a batch at a time (`plateau` and `step`: an epoch at a time)."""
-
-    name: Literal["constant", "one-cycle", "cosine", "step", "plateau"] = "one-cycle"
-    warmup: Share = Field(0.25, description="one-cycle: share of the steps in which the rate rises")
-    gamma: float = Field(0.1, gt=0, lt=1, description="step, plateau: factor of each fall")
-    every: int = Field(10, ge=1, description="step: epochs between falls; plateau: epochs without improvement")
-
-
-class Augment(Block):
-    """Augmentations of a batch, drawn for each image on its own (and for its target alike)."""
-
-    flip: bool = Field(False, description="mirror left to right, every second image")
-    crop: int = Field(0, ge=0, description="shift by up to so many pixels, with reflected borders")
-    dihedral: bool = Field(False, description="one of the square's eight turns and mirrorings")
-    cutout: int = Field(0, ge=0, description="side in pixels of a square that is set to the mean")
-    jitter: float = Field(0.0, ge=0, le=1, description="strength of brightness, contrast and saturation changes")
-    mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution, 0 for none")
-    scale: Share = Field(0.0, description="detect: zoom in or out by up to this share, and as much less of a change in shape")
-    shift: Share = Field(0.0, description="detect: move by up to this share of the side")
-    views: int = Field(
-        0, ge=0, description="detect: draw so many versions of the data and take them in turn; 0: a new one each epoch"
-    )
-
-
-class Pretrained(Block):
-    """Where the backbone's ImageNet weights come from: checked by hash, and named in the result."""
-
-    source: Literal["package", "url", "mirror", "path", "none"] = Field(
-        description="none: random weights, which have to be asked for"
-    )
-    path: str | None = Field(None, description="path: torchvision's file of mobilenet_v2")
-
-    @model_validator(mode="after")
-    def _a_path_is_given_where_it_is_needed(self) -> "Pretrained":
-        if (self.source == "path") != (self.path is not None):
-            raise ValueError("path: needed with source: path, and with no other")
-        return self
-
-
-LOSSES = {"classify": ("cross-entropy", "hinge"), "translate": ("l1", "mse"), "detect": ("detection",)}
-
-
-class EarlyStopping(Block):
-    metrics: tuple[str, ...] = Field(("loss",), min_length=1, description="validation metrics of which one has to become better")
-    patience: int = Field(ge=1, description="epochs without a better value after which training stops")
-
-
-class Train(Block):
-    """The recipe of a training.
-
-    Defaults are never changed, since DVC cannot see that: an experiment that does not name a key depends on its default.
-    """
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    loss: Literal["cross-entropy", "hinge", "l1", "mse", "detection"] = Field(
-        description="classify: cross-entropy or hinge; translate: l1 or mse; detect: detection, the network's own losses"
-    )
-    optimizer: Optimizer
-    schedule: Schedule = Schedule()
-    augment: Augment = Augment()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
-    ema: float | None = Field(
-        None, gt=0, lt=1, description="decay of an exponential moving average of the weights, used for evaluation"
-    )
-    precision: Literal["bf16", "fp32"] = "bf16"
-    compile: bool = False
-    keep: Literal["last", "best"] = Field("last", description="the epoch whose weights are kept; best: by `select`")
-    select: str = Field("loss", description="validation metric that `best` goes by")
-    early_stopping: EarlyStopping | None = None
-    max_parameters: int | None = Field(None, ge=1, description="a network over this budget is refused before training")
-    split: Literal["train", "train+val"] = Field(
-        "train", description="train+val: the last fit of a recipe that was chosen before; its validation metrics are not held out"
-    )
-    pretrained: Pretrained | None = Field(None, description="needed for networks on a pretrained backbone")
-    trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
-
-    @model_validator(mode="after")
-    def _nothing_is_chosen_on_what_was_trained_on(self) -> "Train":
-        if self.split == "train+val" and (self.keep == "best" or self.early_stopping or self.schedule.name == "plateau"):
-            raise ValueError("split: train+val leaves nothing to choose by; keep: best, early_stopping and plateau need train")
-        return self
+# The name that stands where there is no predecessor, no judge and no sweep: DVC wants a path everywhere.
+NONE = "none"
 
 
 class Published(Block):
     """A number to compare with. `dataset`: what it was measured on, where that is not the experiment's own."""
 
     metric: str
-    value: float
+    value: float = Field(allow_inf_nan=False)
     source: str
     note: str = ""
     dataset: str | None = None
 
 
-class Experiment(Block):
-    """One row of the table."""
+class Row(Block):
+    """What every row of the table has."""
 
     system: Name = Field(description="the system of the published list that it rebuilds")
     data: Name = Field(description="a key of `preprocess`")
     network: Name = Field(description="a file of models/, without .py")
     architecture: dict[str, Any] = Field(description="the arguments of the network's `build`")
-    train: Train
     seeds: tuple[int, ...] = Field(min_length=1, description="one training each; the result is their mean")
     published: tuple[Published, ...] = Field(description="the numbers to compare with; [] for none")
+    after: Name = Field(NONE, description="an experiment that is trained before: a teacher, an autoencoder; its weights are used")
+    judge: Name = Field(NONE, description="an experiment whose network takes part in the evaluation alone")
+
+    @model_validator(mode="after")
+    def _seeds_are_numbers_of_their_own(self) -> "Row":
+        if min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: each is a whole number from 0 on, and stands there once, not {[*self.seeds]}")
+        return self
+
+
+class Experiment(Row):
+    """One row of the table."""
+
+    train: AnyRecipe
+    sweep: Literal["none"] = NONE
 
     @model_validator(mode="after")
     def _network_is_known(self) -> "Experiment":
@@ -132,21 +65,24 @@ class Experiment(Block):
         return self
 
 
-class Teacher(Block):
-    """Who teaches a student, and how it answers."""
+class Winner(Row):
+    """The best of a sweep as an experiment of its own: `tasks.train` fits it from scratch."""
 
-    experiment: Name = Field(description="a key of `experiments`; its first seed teaches")
-    temperature: float = Field(1.0, gt=0, description="what the logits of teacher and student are divided by")
-    mirrored: bool = Field(False, description="it answers with the mean of its logits for an image and for its mirror image")
+    architecture: dict[str, Any] = Field({}, max_length=0, description="the winner's, which the sweep found")
+    train: dict[str, Any] = Field(description="changes to the winner's recipe, such as more epochs; {} for none")
+    sweep: Name = Field(description="a key of `sweeps`, whose best.json is read")
+
+    def experiment(self, best: Mapping[str, Any], recipe: type[Recipe]) -> Experiment:
+        """The experiment that a sweep's best.json and the changes make; `recipe` is that of the data's kind."""
+        train = recipe.model_validate(merged(best["train"], self.train))
+        values = {key: best[key] for key in ("data", "network", "architecture")}
+        own = self.model_dump(include={"system", "seeds", "published", "after", "judge"})
+        return Experiment.model_validate({**own, **values, "train": train})
 
 
-class Student(Experiment):
-    """A classifier that learns the answers of another one in place of the labels (`tasks.learning.distillation`)."""
-
-    teacher: Teacher
-
-    @model_validator(mode="after")
-    def _no_label_is_learned(self) -> "Student":
-        if self.train.loss != "cross-entropy" or self.train.label_smoothing:
-            raise ValueError("train: a student takes loss: cross-entropy, and no label_smoothing, since no label is learned")
-        return self
+def merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables with changes in their places; what the changes do not name stays."""
+    whole = dict(values) if isinstance(values, Mapping) else {}
+    for key, change in changes.items():
+        whole[key] = merged(whole.get(key), change) if isinstance(change, Mapping) else change
+    return whole

@@ -10,7 +10,7 @@ A key of the space is a place in the experiment, and its domain one of
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -95,23 +95,33 @@ class Domain(Block):
         return low <= value <= high and abs(steps - round(steps)) < 1e-9
 
 
+# Objectives that weigh the validation loss against the number of parameters.
+WEIGHED = ("efficiency", "smallest", "pareto")
+
+
 class Objective(Block):
     """What is best.
 
-    `loss`: the lowest validation loss. `efficiency`: the highest 1 / (validation loss x parameters). `smallest`: the fewest parameters.
-    Both of these among trials whose validation loss is at most `bound`. `pareto`: validation loss and parameters, both low: Optuna's
-    multi-objective sampler and its Pareto front, of which the winner is the smallest within `bound`, or without one the lowest loss.
+    `loss`, or any other metric that the data's kind declares: its best value on validation. `efficiency`: the highest
+    1 / (validation loss x parameters). `smallest`: the fewest parameters. Both of these among trials whose validation loss is at most
+    `bound`. `pareto`: validation loss and parameters, both low, by Optuna's multi-objective sampler. The winner on its Pareto front is
+    the smallest within `bound`, or without one the lowest loss.
     """
 
-    name: Literal["loss", "efficiency", "smallest", "pareto"]
-    bound: float | None = Field(None, gt=0, description="the highest validation loss that counts")
+    name: str = Field(description=f"a validation metric, or one of {', '.join(WEIGHED)}")
+    bound: float | None = Field(None, gt=0, allow_inf_nan=False, description="the highest validation loss that counts")
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that trials are compared by."""
+        return "loss" if self.name in WEIGHED else self.name
 
     @model_validator(mode="after")
     def _bound_fits(self) -> "Objective":
         if self.name in ("efficiency", "smallest") and self.bound is None:
             raise ValueError(f"bound: {self.name} needs one, since the smallest network that learns nothing would win")
-        if self.name == "loss" and self.bound is not None:
-            raise ValueError("bound: loss takes none")
+        if self.name not in WEIGHED and self.bound is not None:
+            raise ValueError(f"bound: {self.name} takes none")
         return self
 
 
@@ -129,8 +139,8 @@ class Asha(Block):
 class Resources(Block):
     """Of one trial. A fraction of a GPU lets several trials share one."""
 
-    cpu: float = Field(1, gt=0)
-    gpu: float = Field(0, ge=0)
+    cpu: float = Field(1, gt=0, allow_inf_nan=False)
+    gpu: float = Field(0, ge=0, allow_inf_nan=False, description="0: the trial trains on the processor")
 
     @model_validator(mode="after")
     def _whole_above_one(self) -> "Resources":

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
-from tasks.evaluation.figures import BLUE, FAINT, INK, NAMES, ORANGE, SHARP, TEXT, plain
+from tasks.imaging.figures import BLUE, FAINT, INK, NAMES, ORANGE, SHARP, TEXT, plain
 
 # Lines of a comparison, told apart on light pages and on dark ones, and by readers who see no red.
 LINES = (BLUE, ORANGE, "#2ca58d", "#b05fc9", "#c9a227", INK)

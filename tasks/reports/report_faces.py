@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.config import Profile
 from tasks.datasets.readers import EMOTIONS
 from tasks.faces.annotations import FLAGS, UNCERTAIN
 from tasks.imaging import pictures
+from tasks.profile import Profile
 
 # Of metrics, what the page calls them.
 MEASURED = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.config import Profile
+from tasks.profile import Profile
 
 FIGURES = {
     "front.png": "Validation loss and parameters of every trial that trained, and those that no other one betters in both.",

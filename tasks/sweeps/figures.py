@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
-from tasks.evaluation.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain, save
+from tasks.imaging.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain, save
+from tasks.sweeps import tables
 from tasks.sweeps.study import Study
 
 GREEN = "#2ca58d"
@@ -19,9 +20,9 @@ MOST_LABELS = 8
 
 def draw(study: Study, folder: Path) -> None:
     """Write the figures as PNG, and the tables that they show as CSV."""
-    table, curves = study.table(), study.curves()
+    table, curves = tables.trials(study), tables.curves(study)
     objective = study.sweep.objective
-    shares = study.importances()
+    shares = tables.importances(study)
     importance = pd.DataFrame({"value": [*shares], "importance": [*shares.values()]})
     rungs = asha(study)
     front = pd.DataFrame([{"trial": t.number, "parameters": t.parameters, "val_loss": t.val_loss} for t in study.front()])

@@ -7,63 +7,25 @@ goes on knows all of it, and Tune, which restores neither a scheduler nor what c
 
 import math
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from tasks import train
+from tasks import kinds
 from tasks.common.errors import Error
-from tasks.config import Sweep
 from tasks.datasets.data import Info
-from tasks.learning import training
-from tasks.params.experiment import Train
+from tasks.learning.building import count
+from tasks.params.spaces import WEIGHED
+from tasks.params.sweep import Sweep
+from tasks.sweeps.trial import State, Trial
 
 if TYPE_CHECKING:
     import optuna
 
-State = Literal["running", "complete", "pruned", "infeasible", "failed"]
-ENDS: tuple[State, ...] = ("complete", "pruned", "infeasible", "failed")
 # Draws in a row that are over the budget, after which nothing within it is looked for any more.
 MOST_INFEASIBLE = 200
 EPOCH = "epoch-"
-
-
-@dataclass
-class Trial:
-    """One trial: `rows` are its epochs as `tasks.learning.training.fit` reports them, `at` when each was recorded."""
-
-    number: int
-    sampled: dict[str, Any]
-    state: State = "running"
-    parameters: int = 0
-    architecture: dict[str, Any] = field(default_factory=dict)
-    recipe: Train | None = None
-    rows: list[dict[str, float]] = field(default_factory=list)
-    at: list[float] = field(default_factory=list)
-    error: str = ""
-    run: str | None = None  # MLflow's id
-    handle: Any = None  # Optuna's trial; making one draws, so that it is kept
-
-    @property
-    def kept(self) -> dict[str, float] | None:
-        """The epoch that the recipe keeps, so far."""
-        if not self.rows or self.recipe is None or self.recipe.keep == "last":
-            return self.rows[-1] if self.rows else None
-        key = f"val_{self.recipe.select}"
-        better = min if self.recipe.select in training.FALLING else max
-        return better(self.rows, key=lambda row: row[key])
-
-    @property
-    def val_loss(self) -> float | None:
-        return None if self.kept is None else self.kept["val_loss"]
-
-    @property
-    def efficiency(self) -> float | None:
-        """1 / (validation loss x parameters)."""
-        return 1 / (self.val_loss * self.parameters) if self.val_loss and self.parameters else None
 
 
 class Study:
@@ -76,7 +38,7 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.sweep, self.info = folder, sweep, info
         several = sweep.objective.name == "pareto"
-        self._study = optuna.create_study(
+        self.optuna = optuna.create_study(
             storage=_journal(folder / "study.jsonl"),
             sampler=self._sampler(0),
             pruner=optuna.pruners.NopPruner(),
@@ -84,12 +46,22 @@ class Study:
             load_if_exists=True,
             **({"directions": ["minimize"] * 2} if several else {"direction": self._direction}),
         )
-        self._spent: float = self._study.user_attrs.get("seconds", 0.0)
+        self._spent: float = self.optuna.user_attrs.get("seconds", 0.0)
         self._start: float | None = None
         self.trials: list[Trial] = []
-        if not self._go_on() and not self._study.get_trials() and (base := sweep.base()):
+        if not self._go_on() and not self.optuna.get_trials() and (base := sweep.base()):
             # The block's own values first: a good guess costs nothing.
-            self._study.enqueue_trial({key: sweep.space[key].code(value) for key, value in base.items()})
+            self.optuna.enqueue_trial({key: sweep.space[key].code(value) for key, value in base.items()})
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that trials are compared by."""
+        return self.sweep.objective.metric
+
+    @property
+    def weighed(self) -> bool:
+        """Whether the loss is weighed against the number of parameters."""
+        return self.sweep.objective.name in WEIGHED
 
     # What was, and what is next.
 
@@ -113,8 +85,8 @@ class Study:
             return None
         for _ in range(MOST_INFEASIBLE):
             # A draw depends on the seed, its number and what is known, so that a sweep that goes on draws as one that was never stopped.
-            self._study.sampler = self._sampler(len(self.trials))
-            trial = self._read(self._study.ask())
+            self.optuna.sampler = self._sampler(len(self.trials))
+            trial = self._read(self.optuna.ask())
             self.trials.append(trial)
             self._admit(trial)
             if trial.state == "running":
@@ -141,10 +113,10 @@ class Study:
         handle = trial.handle
         handle.set_user_attr(f"{EPOCH}{len(trial.rows) + 1}", {**row, "at": now})
         if self.sweep.objective.name != "pareto":
-            handle.report(row["val_loss"], int(row["epoch"]))
+            handle.report(trial.cost(self.metric, row), int(row["epoch"]))
         trial.rows.append(row)
         trial.at.append(now)
-        self._study.set_user_attr("seconds", self.clock())
+        self.optuna.set_user_attr("seconds", self.clock())
         return True
 
     def finish(self, number: int, state: State, error: str = "") -> Trial:
@@ -152,8 +124,8 @@ class Study:
         import optuna
 
         trial = self.trials[number]
-        if state == "complete" and not (trial.val_loss is not None and math.isfinite(trial.val_loss)):
-            state, error = "failed", f"the validation loss is {trial.val_loss}"
+        if state == "complete" and (wrong := [m for m in {"loss", self.metric} if not _finite(trial.cost(m))]):
+            state, error = "failed", f"the validation {wrong[0]} is {trial.cost(wrong[0])}"
         handle = trial.handle
         for name, violation in self._violations(trial, state).items():
             if name not in handle.constraints:
@@ -161,11 +133,11 @@ class Study:
         handle.set_user_attr("error", error)
         handle.set_user_attr("state", state)
         if state == "complete":
-            self._study.tell(number, self._values(trial))
+            self.optuna.tell(number, self._values(trial))
         else:
-            self._study.tell(number, state=optuna.trial.TrialState.FAIL if state == "failed" else optuna.trial.TrialState.PRUNED)
+            self.optuna.tell(number, state=optuna.trial.TrialState.FAIL if state == "failed" else optuna.trial.TrialState.PRUNED)
         trial.state, trial.error = state, error
-        self._study.set_user_attr("seconds", self.clock())
+        self.optuna.set_user_attr("seconds", self.clock())
         return trial
 
     def remember_run(self, number: int, run: str) -> None:
@@ -176,12 +148,12 @@ class Study:
     @property
     def parent_run(self) -> str | None:
         """MLflow's id of the sweep."""
-        found: str | None = self._study.user_attrs.get("run")
+        found: str | None = self.optuna.user_attrs.get("run")
         return found
 
     @parent_run.setter
     def parent_run(self, run: str) -> None:
-        self._study.set_user_attr("run", run)
+        self.optuna.set_user_attr("run", run)
 
     def clock(self) -> float:
         """The seconds in which trials ran, in all runs of the sweep."""
@@ -194,16 +166,18 @@ class Study:
     # What they are compared by.
 
     def rank(self, number: int, epoch: int) -> float:
-        """What ASHA compares at a rung, less is better: of `loss` the validation loss; of the others how many trials are, at this epoch,
-        as small and lose as little.
+        """What ASHA compares at a rung, less is better: the objective's metric, or of objectives that weigh the loss against the number of
+        parameters how many trials are, at this epoch, as small and lose as little.
 
         A small network loses more than a large one at any epoch, so that by loss alone the small ones, which these objectives are
         after, would all be stopped. Nothing that no other trial betters in both is stopped.
         """
         trial = self.trials[number]
+        if not self.weighed:
+            cost = trial.cost(self.metric, trial.rows[epoch - 1])
+            assert cost is not None
+            return cost
         loss = trial.rows[epoch - 1]["val_loss"]
-        if self.sweep.objective.name == "loss":
-            return loss
         # Those that were there before it, so that the answer is the same whenever it is asked.
         mine = trial.at[epoch - 1]
         others = [other for other in self.trials if len(other.rows) >= epoch and other.at[epoch - 1] < mine]
@@ -225,11 +199,11 @@ class Study:
                 return min(within, key=lambda trial: (trial.parameters, _loss(trial)))
             case "pareto" if self.sweep.objective.bound is not None:
                 return min(within, key=lambda trial: (trial.parameters, _loss(trial)))
-        return min(within, key=_loss)
+        return min(within, key=self._cost)
 
     def winner(self) -> Trial:
         """The best, or where none is within the bound what comes nearest. Raises Error where no trial ran to its end."""
-        found = self.best() or min(self.of("complete"), key=_loss, default=None)
+        found = self.best() or min(self.of("complete"), key=self._cost, default=None)
         if found is None:
             raise Error(f"none of {self.trained} trials ran to its end; give the sweep more time_budget, or fewer train.epochs")
         return found
@@ -242,45 +216,6 @@ class Study:
             if not front or _loss(trial) < _loss(front[-1]):
                 front.append(trial)
         return front
-
-    def importances(self) -> dict[str, float]:
-        """Each sampled value's share in the spread of validation loss, by Optuna; empty where too few trials ran to their end."""
-        import optuna
-
-        complete = [t for t in self._study.get_trials(deepcopy=False) if t.state.name == "COMPLETE" and t.params]
-        varied = {key for key in self.sweep.space if len({str(t.params.get(key)) for t in complete}) > 1}
-        if len(complete) < 4 or not varied or len({self.trials[t.number].val_loss for t in complete}) < 2:
-            return {}
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.sweep.seed)
-        losses = {trial.number: _loss(trial) for trial in self.of("complete")}
-        shares = optuna.importance.get_param_importances(
-            self._study, evaluator=evaluator, params=sorted(varied), target=lambda t: losses[t.number]
-        )
-        return {key: float(share) for key, share in shares.items()}
-
-    # Tables.
-
-    def table(self) -> pd.DataFrame:
-        """A row a trial: number, state, val_loss, parameters, epochs, seconds, efficiency, error, and every sampled value."""
-        rows = [
-            {
-                "trial": trial.number,
-                "state": trial.state,
-                "val_loss": trial.val_loss,
-                "parameters": trial.parameters,
-                "epochs": len(trial.rows),
-                "seconds": round(trial.rows[-1]["seconds"], 3) if trial.rows else 0.0,
-                "efficiency": trial.efficiency,
-                "error": trial.error,
-                **{key: self.sweep.space[key].code(value) for key, value in trial.sampled.items()},
-            }
-            for trial in self.trials
-        ]
-        return pd.DataFrame(rows)
-
-    def curves(self) -> pd.DataFrame:
-        """A row an epoch of each trial."""
-        return pd.DataFrame([{"trial": trial.number, **row} for trial in self.trials for row in trial.rows])
 
     @property
     def _direction(self) -> str:
@@ -303,13 +238,18 @@ class Study:
     def _values(self, trial: Trial) -> list[float]:
         assert trial.val_loss is not None
         match self.sweep.objective.name:
-            case "loss":
-                return [trial.val_loss]
             case "efficiency":
                 return [trial.efficiency or 0.0]
             case "smallest":
                 return [float(trial.parameters)]
-        return [trial.val_loss, float(trial.parameters)]
+            case "pareto":
+                return [trial.val_loss, float(trial.parameters)]
+        return [self._cost(trial)]
+
+    def _cost(self, trial: Trial) -> float:
+        cost = trial.cost(self.metric)
+        assert cost is not None
+        return cost
 
     def _sampler(self, number: int) -> "optuna.samplers.BaseSampler":
         import optuna
@@ -322,14 +262,16 @@ class Study:
         number, domains = handle.number, self.sweep.space.items()
         sampled = {key: domain.suggest(handle, key) for key, domain in domains}
         attributes = handle.user_attrs
-        trial = Trial(number, sampled, error=attributes.get("error", ""), run=attributes.get("run"), handle=handle)
+        falling = kinds.falling(self.info.task)
+        error, run = attributes.get("error", ""), attributes.get("run")
+        trial = Trial(number, sampled, error=error, run=run, handle=handle, falling=falling)
         while (key := f"{EPOCH}{len(trial.rows) + 1}") in attributes:
             row = dict(attributes[key])
             trial.at.append(row.pop("at"))
             trial.rows.append(row)
         try:
             trial.architecture, trial.recipe = self.sweep.variant(sampled)
-            trial.parameters = train.count(self.sweep.network, trial.architecture, self.info)
+            trial.parameters = count(self.sweep.network, trial.architecture, self.info)
         except ValueError as error:
             trial.error = str(error)
         return trial
@@ -338,13 +280,13 @@ class Study:
         """The trials that the journal knows; what was said of one before a kill, and not to Optuna, is said now."""
         import optuna
 
-        known = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+        known = [trial for trial in self.optuna.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
         for stored in known:
             if stored.state.is_finished():
                 self.trials.append(self._read(stored))
                 continue
-            self._study.sampler = self._sampler(stored.number)
-            handle = optuna.Trial(self._study, stored._trial_id)
+            self.optuna.sampler = self._sampler(stored.number)
+            handle = optuna.Trial(self.optuna, stored._trial_id)
             if len(stored.params) < len(self.sweep.space):
                 self._skip(handle, stored)
             self.trials.append(self._read(handle))
@@ -363,7 +305,7 @@ class Study:
         fixed = stored.system_attrs.get("fixed_params", {})
         for key, distribution in stored.distributions.items():
             if key not in fixed and key not in handle.relative_params:
-                self._study.sampler.sample_independent(self._study, stored, key, distribution)
+                self.optuna.sampler.sample_independent(self.optuna, stored, key, distribution)
 
     def _admit(self, trial: Trial) -> None:
         """Refuse what is over the budget, or cannot be built."""
@@ -407,3 +349,7 @@ def startup(trials: int) -> int:
 def _loss(trial: Trial) -> float:
     assert trial.val_loss is not None
     return trial.val_loss
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

@@ -17,7 +17,7 @@ import yaml
 
 from tasks import config
 from tasks.common import processes
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.train import train
 from tests.conftest import ROOT, experiment, write_prepared
 

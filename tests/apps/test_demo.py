@@ -5,7 +5,7 @@ import sys
 import httpx
 
 from apps import images
-from tasks.config import Profile
+from tasks.profile import Profile
 from tests.conftest import ROOT
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from apps import detection
 from tasks import train
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.learning import weights
 from tests.apps.conftest import serving

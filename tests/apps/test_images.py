@@ -11,7 +11,7 @@ from PIL import Image
 from apps import images
 from tasks import config
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.evaluation import metrics
 from tasks.imaging import filters
 from tasks.params.preparation import Target

@@ -8,7 +8,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.annotate import annotate
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tests.tasks import people
 
 MakeProfile = Callable[..., Profile]

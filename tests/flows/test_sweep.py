@@ -8,7 +8,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.sweep import sweep
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tests.sweeps import with_sweep
 
 MakeProfile = Callable[..., Profile]

@@ -8,7 +8,7 @@ import pytest
 from flows.evaluate import evaluate
 from flows.train import parse, train
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 
 MakeProfile = Callable[..., Profile]
 

@@ -9,7 +9,7 @@ import yaml
 
 from tasks import config
 from tasks.common.files import write_json
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets.data import Info
 
 CLASSES = ("red", "green")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tasks.annotate import STATE, annotate
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.faces import annotations
 from tasks.faces.annotator import Annotator
 from tasks.faces.face_weights import find

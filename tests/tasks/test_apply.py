@@ -19,7 +19,7 @@ from tasks import apply as application
 from tasks import train
 from tasks.apply import Applied, apply
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.imaging.tiles import filter_image
 from tasks.learning import weights

@@ -12,7 +12,7 @@ import torch
 from models.boxes import suppress
 from tasks import train
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.export import export
 from tasks.learning import pretrained, training, weights

@@ -14,7 +14,7 @@ from PIL import Image
 from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
-from tasks.evaluation import figures
+from tasks.imaging import figures
 from tasks.report import duration, report, table
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""

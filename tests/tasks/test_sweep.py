@@ -14,7 +14,7 @@ import yaml
 
 from tasks import config
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.evaluate import evaluate
 from tasks.report import report

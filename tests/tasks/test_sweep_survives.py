@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tasks.common.cluster import SETTINGS
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.sweeps.study import Study, startup
 from tests.conftest import ROOT

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tasks.evaluation import figures, metrics
+from tasks.imaging import figures
 from tasks.reports import overview
 
 RANDOM = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tasks import train
 from tasks.apply import apply
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.imaging import drawing
 from tasks.learning import weights

@@ -16,7 +16,7 @@ from torch import nn
 import models
 from tasks import config
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.evaluate import evaluate
 from tasks.learning import training, weights

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.learning import tracking, training, weights
 
 MakeProfile = Callable[..., Profile]

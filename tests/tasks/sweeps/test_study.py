@@ -8,7 +8,7 @@ import pytest
 
 from tasks import config
 from tasks.common.errors import Error
-from tasks.config import Profile
+from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.sweeps.study import Study, Trial, startup
 from tasks.sweeps.tuning import Conductor
