@@ -3,11 +3,10 @@
     python -m tasks.download DATASET                  the stage: as params.yaml says, into data/raw/DATASET
     python -m tasks.download --to DIR DATASET...      whole data sets, as a mirror for machines without internet
 
-The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before the URLs of `tasks.datasets.sources`:
+The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before the URLs of `tasks.datasets.sets`:
 `<mirror>/<dataset>/<file>`, checked against the `SHA256SUMS` there. What is partial stays in runs/state/, which DVC does not delete.
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -27,8 +26,8 @@ from PIL import Image, UnidentifiedImageError
 from tasks import config
 from tasks.common import files
 from tasks.common.errors import Error
-from tasks.datasets import archives, embedded
-from tasks.datasets.sources import DATASETS, Dataset, File, Images
+from tasks.datasets import archives, embedded, sets
+from tasks.datasets.sources import Dataset, File, Images
 from tasks.datasets.transfer import Effort, Fetcher, Got, NotThere, Want, disk, is_url
 from tasks.params.preparation import Download
 
@@ -43,7 +42,7 @@ def download(profile: config.Profile, dataset: str, effort: Effort = Effort()) -
     Raises Error for an unknown data set, a file that cannot be had or has a wrong hash, a mirror that lacks a file, a full disk.
     """
     return fetch(
-        _known(dataset),
+        sets.source(dataset),
         dataset,
         to=profile.raw(dataset),
         state=profile.state("downloads") / dataset,
@@ -80,7 +79,7 @@ def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: 
 
     Raises Error as `download` does, and for a data set that comes with a package.
     """
-    source = source or _known(name)
+    source = source or sets.source(name)
     target = folder / name
     if source.packaged:
         raise Error(f"{name} comes inside installed packages and needs no mirror")
@@ -96,14 +95,6 @@ def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: 
     _forget(work)
     _say(f"{name}: {len(got):,} files, {sum(g.bytes for g in got.values()) / 1e6:,.1f} MB in {target}")
     return target
-
-
-def _known(name: str) -> Dataset:
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise Error(f"unknown data set {name!r}; {hint}allowed: {', '.join(DATASETS)}")
-    return DATASETS[name]
 
 
 def _write_origin(
@@ -310,7 +301,7 @@ def _say(text: str) -> None:
 
 
 def main(
-    datasets: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(DATASETS)}.", show_default=False)],
+    datasets: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(sets.names())}.", show_default=False)],
     to: Annotated[
         Path | None,
         typer.Option(help="Make a mirror in this folder: whole data sets from their URLs, with SHA256SUMS; needs no profile."),
@@ -323,7 +314,7 @@ def main(
     command goes on where it was interrupted.
     """
     for name in datasets:
-        _known(name)
+        sets.source(name)
     profile = None if to else config.load(experiments=False)
     for name in datasets:
         if profile is None and to:

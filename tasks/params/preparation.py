@@ -21,6 +21,11 @@ class Preparation(Block):
     seed: int = 0
     max_bad_share: Share = Field(0.01, description="fail when more than this share of the files does not decode")
 
+    @property
+    def by_count(self) -> bool:
+        """Whether `validation` and `test` count images; else they are shares."""
+        return False
+
 
 class PrepareClassify(Preparation):
     """Images with one label each; `validation` images are held out of the publisher's training split, the same share of each class."""
@@ -29,6 +34,10 @@ class PrepareClassify(Preparation):
     validation: int | None = Field(None, ge=1, description="needed unless the data set is published with a validation split")
     test: int | None = Field(None, ge=1, description="images held out as test, for sets that are published without a test split")
     size: int | None = Field(None, ge=8, le=1024, description="pixels; needed where the images have no fixed size")
+
+    @property
+    def by_count(self) -> bool:
+        return True
 
 
 class Target(Block):

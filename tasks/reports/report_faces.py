@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from tasks.config import Profile
-from tasks.datasets.readers import EMOTIONS
+from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.annotations import FLAGS, UNCERTAIN
 from tasks.imaging import pictures
 
