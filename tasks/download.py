@@ -8,7 +8,6 @@ The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before 
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -26,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from tasks import config
 from tasks.common import files
 from tasks.common.errors import Error
-from tasks.datasets import archives, embedded, sets
+from tasks.datasets import archives, coco, embedded, sets
 from tasks.datasets.sources import Dataset, File, Images
 from tasks.datasets.transfer import Effort, Fetcher, Got, NotThere, Want, disk, is_url
 from tasks.params.preparation import Download
@@ -269,21 +268,10 @@ def _not_decoded(pixels: tuple[int, int], path: Path) -> str:
 
 def _not_coco(path: Path) -> str:
     try:
-        _image_list(path.read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
-        return f"it is no annotation file in COCO's format ({error!r})"
+        coco.images(path.read_bytes())
+    except ValueError as error:
+        return f"it is no annotation file in COCO's format ({error})"
     return ""
-
-
-def _image_list(annotations: bytes) -> list[tuple[str, tuple[int, int]]]:
-    """File name, and width and height in pixels, by image id. Raises ValueError, KeyError or TypeError."""
-    found = []
-    for image in sorted(json.loads(annotations)["images"], key=lambda image: int(image["id"])):
-        # The names come from the network, and become paths.
-        if not re.fullmatch(r"\w[\w.-]*", image["file_name"]):
-            raise ValueError(f"not a plain file name: {image['file_name']!r}")
-        found.append((image["file_name"], (int(image["width"]), int(image["height"]))))
-    return found
 
 
 def _listed(images: Images, got: dict[str, Got], bound: int | None) -> list[tuple[str, tuple[int, int]]]:
@@ -291,9 +279,9 @@ def _listed(images: Images, got: dict[str, Got], bound: int | None) -> list[tupl
     path = got[images.annotations].path
     content = archives.read_member(path, images.member) if images.member else path.read_bytes()
     try:
-        return _image_list(content)[:bound]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Error(f"{path}: no annotation file in COCO's format ({error!r}); delete it and download it again") from None
+        return coco.images(content)[:bound]
+    except ValueError as error:
+        raise Error(f"{path}: no annotation file in COCO's format ({error}); delete it and download it again") from None
 
 
 def _say(text: str) -> None:

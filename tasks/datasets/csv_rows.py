@@ -13,7 +13,7 @@ from tasks.datasets.damage import damaged
 def rows(path: Path, columns: list[str]) -> Iterator[tuple[str, ...]]:
     """The rows of a CSV file as text, a part at a time. Raises Error for a file that cannot be read."""
     try:
-        for part in pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, chunksize=1000):
+        for part in pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, na_filter=False, chunksize=1000):
             yield from zip(*(part[column] for column in columns), strict=True)
     except FileNotFoundError:
         raise
@@ -31,7 +31,9 @@ def decimal_bytes(text: str) -> np.ndarray:
     digits[spaces] = 0
     if lengths.min() < 1 or lengths.max() > 3 or digits.max() > 9:
         raise ValueError("not decimal bytes")
-    values = digits[ends - 1].astype(np.int64)
+    # A byte cannot hold what the third digit makes: 300 would become 44.
+    digits = digits.astype(np.int64)
+    values = digits[ends - 1]
     for place, weight in ((2, 10), (3, 100)):
         values += weight * np.where(lengths >= place, digits[ends - place], 0)
     if values.max() > 255:

@@ -1,18 +1,12 @@
-"""COCO-mini: a sample of COCO's photographs, with the boxes of things of 80 classes."""
+"""COCO-mini: a sample of COCO's photographs, with the boxes of things of 80 classes and with captions."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from tasks.common.errors import Error
-from tasks.datasets import archives
-from tasks.datasets.damage import damaged
-from tasks.datasets.records import Box, Image, Item, Problem, Raw, Settings
+from tasks.datasets import archives, coco
+from tasks.datasets.records import Image, Item, Problem, Raw, Settings
 from tasks.datasets.sources import TFDS, Dataset, File, Images
-
-if TYPE_CHECKING:
-    from tasks.datasets.data import Split
 
 # Amazon's name of COCO's bucket is preferred: images.cocodataset.org has no certificate of its own.
 _COCO = ("https://s3.amazonaws.com/images.cocodataset.org/{}", "http://images.cocodataset.org/{}")
@@ -57,40 +51,44 @@ SOURCE = Dataset(
 )
 
 
+SAMPLE = "instances_minitrain2017.json"
+ARCHIVE = "annotations_trainval2017.zip"
+VALIDATION = "annotations/instances_val2017.json"
+
+
 def read(folder: Path, _: Settings) -> Raw:
-    """The images that were downloaded: train2017's sample is train, val2017 is test. Crowds are `difficult`."""
-    origin = json.loads((folder / "origin.json").read_bytes())
-    downloaded = {file["file"] for file in origin["files"]}
-    annotations: dict[Split, tuple[str, Any]] = {
-        "train": ("train2017", _json(folder / "instances_minitrain2017.json", None)),
-        "test": (
-            "val2017",
-            _json(
-                folder / "annotations_trainval2017.zip",
-                archives.read_member(folder / "annotations_trainval2017.zip", "annotations/instances_val2017.json"),
-            ),
-        ),
-    }
+    """The images that were downloaded: train2017's sample is train, val2017 is test. Crowds are `difficult`.
+
+    `sentences` are the captions, where the archive has them. Raises Error for annotations of another layout.
+    """
+    origin = folder / "origin.json"
+    try:
+        downloaded = {file["file"] for file in coco.load(origin, origin.read_bytes())["files"]}
+    except (KeyError, TypeError):
+        raise Error(f"{origin}: damaged; delete {folder} and run: dvc repro download@coco-mini") from None
+    captions = {place: f"annotations/captions_{place}.json" for place in ("train2017", "val2017")}
+    packed = dict(archives.read_members(folder / ARCHIVE, {VALIDATION, *captions.values()}.__contains__))
+    if VALIDATION not in packed:
+        raise Error(f"{folder / ARCHIVE}: no {VALIDATION} in this archive; is it another edition?")
+    train = coco.load(folder / SAMPLE, (folder / SAMPLE).read_bytes())
+    test = coco.load(folder / ARCHIVE, packed[VALIDATION])
     items: dict[str, Item] = {}
     problems: list[Problem] = []
-    classes: dict[int, str] = {}
-    for split, (place, content) in annotations.items():
-        try:
-            classes |= {c["id"]: c["name"] for c in content["categories"]}
-            boxes: dict[int, list[Box]] = {image["id"]: [] for image in content["images"]}
-            files = {image["id"]: f"{place}/{image['file_name']}" for image in content["images"]}
-            for a in content["annotations"]:
-                x, y, w, h = a["bbox"]
-                name = classes.get(a["category_id"], f"category {a['category_id']}")
-                if a["image_id"] in boxes:
-                    boxes[a["image_id"]].append(Box(name, x, y, x + w, y + h, bool(a.get("iscrowd"))))
-                else:
-                    problems.append(Problem(f"{place}/?", "box", f"names image {a['image_id']}, which is not in the list"))
-            for image in content["images"]:
-                if (file := files[image["id"]]) in downloaded:
-                    items[file] = Item(split, boxes=tuple(boxes[image["id"]]), size=(image["width"], image["height"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise Error(f"{folder}: the annotations of {place} are not in COCO's layout ({error!r})") from None
+    try:
+        names = coco.classes(train)
+        if coco.classes(test) != names:
+            raise ValueError("the categories of train2017 and val2017 differ")
+        parts = {
+            "train2017": coco.annotated(train, "train2017", "train", downloaded, names),
+            "val2017": coco.annotated(test, "val2017", "test", downloaded, names),
+        }
+        for place, part in parts.items():
+            if captions[place] in packed:
+                coco.describe(part, coco.load(folder / ARCHIVE, packed[captions[place]]))
+            items |= part.items
+            problems += part.problems
+    except ValueError as error:
+        raise Error(f"{folder}: the annotations are not in COCO's layout ({error}); delete it and download again") from None
     if not items:
         raise Error(f"{folder}: none of the annotated images is here; run: dvc repro download@coco-mini")
 
@@ -101,11 +99,4 @@ def read(folder: Path, _: Settings) -> Raw:
             if path.is_file():
                 yield file, path.read_bytes()
 
-    return Raw(items, images, tuple(name for _, name in sorted(classes.items())), problems)
-
-
-def _json(path: Path, content: bytes | None) -> Any:
-    try:
-        return json.loads(path.read_bytes() if content is None else content)
-    except ValueError as error:
-        raise damaged(path, error) from None
+    return Raw(items, images, tuple(name for _, name in sorted(names.items())), problems)

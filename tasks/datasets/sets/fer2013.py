@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tasks.datasets.emotions import EMOTIONS
 from tasks.datasets.records import Image, Item, Problem, Raw, Settings
 from tasks.datasets.sources import Dataset, File
+from tasks.datasets.values import whole
 
 if TYPE_CHECKING:
     from tasks.datasets.data import Split
@@ -30,9 +31,9 @@ def read(folder: Path, _: Settings) -> Raw:
     for i, (emotion, text, usage) in enumerate(rows(path, ["emotion", "pixels", "Usage"])):
         name = f"row-{i}"
         try:
-            items[name] = Item(splits[usage], range(len(EMOTIONS)).index(int(emotion)))
+            items[name] = Item(splits[usage], whole(emotion, 0, len(EMOTIONS) - 1))
             pixels[name] = decimal_bytes(text).reshape(48, 48)
-        except (KeyError, ValueError, OverflowError) as error:
+        except (KeyError, ValueError) as error:
             problems.append(Problem(name, "image", f"not a row of emotion 0-6, 48x48 bytes and usage: {error}"))
             items.setdefault(name, Item("train", 0))
     return Raw(items, lambda: iter(pixels.items()), EMOTIONS, problems)

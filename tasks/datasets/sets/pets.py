@@ -6,6 +6,9 @@ from tasks.common.errors import Error
 from tasks.datasets import archives
 from tasks.datasets.records import Item, Raw, Settings
 from tasks.datasets.sources import TFDS, Dataset, File
+from tasks.datasets.values import whole
+
+BREEDS = 37
 
 
 def _file(name: str, size: int, sha256: str) -> File:
@@ -24,22 +27,25 @@ SOURCE = Dataset(
 
 
 def read(folder: Path, _: Settings) -> Raw:
-    """The publisher's `trainval`, as train, and `test`."""
-    lists = {
-        Path(name).stem: content.decode().splitlines()
-        for name, content in archives.read_members(
-            folder / "annotations.tar.gz", lambda name: name in ("annotations/trainval.txt", "annotations/test.txt")
-        )
-    }
-    if lists.keys() != {"trainval", "test"}:
-        raise Error(f"{folder / 'annotations.tar.gz'}: no annotations/trainval.txt and test.txt in it")
+    """The publisher's `trainval`, as train, and `test`. Raises Error where a list is missing or damaged, or shares an image."""
+    path = folder / "annotations.tar.gz"
+    lists = dict(archives.read_members(path, ("annotations/trainval.txt", "annotations/test.txt").__contains__))
+    if len(lists) != 2:
+        raise Error(f"{path}: no annotations/trainval.txt and test.txt in it")
     items: dict[str, Item] = {}
     names: dict[int, str] = {}
-    for key, lines in lists.items():
-        for line in lines:
-            if line and not line.startswith("#"):
+    for key, content in lists.items():
+        for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            try:
                 stem, breed, *_rest = line.split()
-                items[f"images/{stem}.jpg"] = Item("test" if key == "test" else "train", int(breed) - 1)
-                names[int(breed) - 1] = stem.rsplit("_", 1)[0]
-    classes = tuple(names.get(i, "") for i in range(max(names) + 1))
+                label = whole(breed, 1, BREEDS) - 1
+                name = names.setdefault(label, stem.rsplit("_", 1)[0])
+                if f"images/{stem}.jpg" in items or name != stem.rsplit("_", 1)[0]:
+                    raise ValueError(f"{stem} is listed twice or is of another breed than {name}")
+            except ValueError as error:
+                raise Error(f"{path}: {key}, line {number}: {error}; delete the archive and download again") from None
+            items[f"images/{stem}.jpg"] = Item("test" if key.endswith("/test.txt") else "train", label)
+    classes = tuple(names.get(i, "") for i in range(max(names, default=-1) + 1))
     return Raw(items, lambda: archives.read_members(folder / "images.tar.gz", items.__contains__), classes)

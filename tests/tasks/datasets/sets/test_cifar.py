@@ -37,3 +37,17 @@ def test_cifar100_takes_the_fine_labels(raw, tmp_path):
     assert test.labels.tolist() == [7, 8]
     assert np.array_equal(test.images, pixels[4:])
     assert sorted([*Data(tmp_path / "out", "train").labels, *Data(tmp_path / "out", "val").labels]) == [3, 4, 5, 6]
+
+
+def test_a_part_that_comes_twice_and_a_label_that_is_no_class_are_refused(raw):
+    row = bytes([0]) + bytes(3072)
+    files = {"batches.meta.txt": b"a\nb\n", "data_batch_1.bin": row, "test_batch.bin": row}
+    tar(raw / "cifar-10-binary.tar.gz", files | {"again/data_batch_1.bin": row})
+    with pytest.raises(Error, match=r"two files are called data_batch_1.bin"):
+        readers.read(raw, block("cifar10", task="classify", validation=1))
+    tar(raw / "cifar-10-binary.tar.gz", files | {"test_batch.bin": bytes([2]) + bytes(3072)})
+    with pytest.raises(Error, match="labels up to 2 for 2 classes"):
+        readers.read(raw, block("cifar10", task="classify", validation=1))
+    tar(raw / "cifar-10-binary.tar.gz", files | {"batches.meta.txt": b"\xff"})
+    with pytest.raises(Error, match=r"batches.meta.txt is no text"):
+        readers.read(raw, block("cifar10", task="classify", validation=1))

@@ -26,3 +26,19 @@ def test_mnist_reads_idx_and_refuses_a_short_file(raw):
 def test_a_missing_file_says_how_to_get_it(raw):
     with pytest.raises(Error, match="dvc repro download@mnist"):
         readers.read(raw, block("mnist", task="classify", validation=1))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        struct.pack(">4BI", 0, 0, 8, 3, 1),
+        # The product of these is 2**64, which is 0 in 64 bits.
+        struct.pack(">4B3I", 0, 0, 8, 3, 1 << 31, 1 << 31, 4),
+        struct.pack(">4B3I", 0, 0, 13, 3, 1, 1, 1) + b"1",
+    ],
+)
+def test_a_damaged_idx_header_is_refused(raw, content):
+    (raw / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(Error, match=r"train-images-idx3-ubyte.gz: not an IDX file"):
+        readers.read(raw, block("mnist", task="classify", validation=1))

@@ -27,3 +27,20 @@ def test_pets_have_breeds_and_the_publishers_split(raw, tmp_path):
     tar(raw / "annotations.tar.gz", {"annotations/test.txt": b""})
     with pytest.raises(Error, match=r"no annotations/trainval.txt and test.txt"):
         readers.read(raw, block("pets", task="classify", validation=2, size=24))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("Abyssinian_9", "not enough values"),
+        ("Abyssinian_9 x 1 1", "'x' is no whole number"),
+        ("Abyssinian_9 38 1 1", "from 1 to 37"),
+        ("Abyssinian_1 1 1 1", "listed twice"),
+        ("havanese_9 1 2 1", "another breed than Abyssinian"),
+    ],
+)
+def test_a_damaged_line_of_a_list_is_named(raw, line, reason):
+    lists = {"trainval.txt": f"# a comment\nAbyssinian_1 1 1 1\n{line}\n", "test.txt": "Abyssinian_2 1 1 1\n"}
+    tar(raw / "annotations.tar.gz", {f"annotations/{name}": text.encode() for name, text in lists.items()})
+    with pytest.raises(Error, match=rf"annotations/trainval.txt, line 3: .*{reason}"):
+        readers.read(raw, block("pets", task="classify", validation=2, size=24))
