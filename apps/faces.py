@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.common.errors import Error
 from tasks.profile import Profile
-from tasks.datasets.readers import EMOTIONS
+from tasks.datasets.emotions import EMOTIONS
 from tasks.faces import annotations, annotator, face_weights, photographs
 from tasks.faces.annotations import Row
 from tasks.faces.annotator import Annotator

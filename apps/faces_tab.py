@@ -12,7 +12,7 @@ from apps.faces import MAX_BYTES, MAX_PIXELS, Reader, Seen, sentence
 from tasks.common.errors import Error
 from tasks.profile import Profile
 from tasks.datasets import embedded
-from tasks.datasets.readers import EMOTIONS
+from tasks.datasets.emotions import EMOTIONS
 from tasks.datasets.sources import DATASETS
 
 # What a file of the page is written by: its content and name, to the path that may be given out.

@@ -17,7 +17,7 @@ from benchmarks.timing import compare, rate
 from tasks import config
 from tasks.datasets import data
 from tasks.datasets.data import Data, Info
-from tasks.evaluation import detections
+from tasks.kinds.detect import detections
 from tasks.learning import detect, training, weights
 
 NETWORKS = ("yolo_v1", "faster_rcnn", "yolov8")

@@ -3,13 +3,11 @@
     python -m tasks.download DATASET                  the stage: as params.yaml says, into data/raw/DATASET
     python -m tasks.download --to DIR DATASET...      whole data sets, as a mirror for machines without internet
 
-The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before the URLs of `tasks.datasets.sources`:
+The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before the URLs of `tasks.datasets.sets`:
 `<mirror>/<dataset>/<file>`, checked against the `SHA256SUMS` there. What is partial stays in runs/state/, which DVC does not delete.
 """
 
-import difflib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -27,8 +25,8 @@ from PIL import Image, UnidentifiedImageError
 from tasks import config
 from tasks.common import files
 from tasks.common.errors import Error
-from tasks.datasets import archives, embedded
-from tasks.datasets.sources import DATASETS, Dataset, File, Images
+from tasks.datasets import archives, coco, embedded, sets
+from tasks.datasets.sources import Dataset, File, Images
 from tasks.datasets.transfer import Effort, Fetcher, Got, NotThere, Want, disk, is_url
 from tasks.params.preparation import Download
 
@@ -43,7 +41,7 @@ def download(profile: config.Profile, dataset: str, effort: Effort = Effort()) -
     Raises Error for an unknown data set, a file that cannot be had or has a wrong hash, a mirror that lacks a file, a full disk.
     """
     return fetch(
-        _known(dataset),
+        sets.source(dataset),
         dataset,
         to=profile.raw(dataset),
         state=profile.state("downloads") / dataset,
@@ -80,7 +78,7 @@ def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: 
 
     Raises Error as `download` does, and for a data set that comes with a package.
     """
-    source = source or _known(name)
+    source = source or sets.source(name)
     target = folder / name
     if source.packaged:
         raise Error(f"{name} comes inside installed packages and needs no mirror")
@@ -96,14 +94,6 @@ def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: 
     _forget(work)
     _say(f"{name}: {len(got):,} files, {sum(g.bytes for g in got.values()) / 1e6:,.1f} MB in {target}")
     return target
-
-
-def _known(name: str) -> Dataset:
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise Error(f"unknown data set {name!r}; {hint}allowed: {', '.join(DATASETS)}")
-    return DATASETS[name]
 
 
 def _write_origin(
@@ -278,21 +268,10 @@ def _not_decoded(pixels: tuple[int, int], path: Path) -> str:
 
 def _not_coco(path: Path) -> str:
     try:
-        _image_list(path.read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
-        return f"it is no annotation file in COCO's format ({error!r})"
+        coco.images(path.read_bytes())
+    except ValueError as error:
+        return f"it is no annotation file in COCO's format ({error})"
     return ""
-
-
-def _image_list(annotations: bytes) -> list[tuple[str, tuple[int, int]]]:
-    """File name, and width and height in pixels, by image id. Raises ValueError, KeyError or TypeError."""
-    found = []
-    for image in sorted(json.loads(annotations)["images"], key=lambda image: int(image["id"])):
-        # The names come from the network, and become paths.
-        if not re.fullmatch(r"\w[\w.-]*", image["file_name"]):
-            raise ValueError(f"not a plain file name: {image['file_name']!r}")
-        found.append((image["file_name"], (int(image["width"]), int(image["height"]))))
-    return found
 
 
 def _listed(images: Images, got: dict[str, Got], bound: int | None) -> list[tuple[str, tuple[int, int]]]:
@@ -300,9 +279,9 @@ def _listed(images: Images, got: dict[str, Got], bound: int | None) -> list[tupl
     path = got[images.annotations].path
     content = archives.read_member(path, images.member) if images.member else path.read_bytes()
     try:
-        return _image_list(content)[:bound]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Error(f"{path}: no annotation file in COCO's format ({error!r}); delete it and download it again") from None
+        return coco.images(content)[:bound]
+    except ValueError as error:
+        raise Error(f"{path}: no annotation file in COCO's format ({error}); delete it and download it again") from None
 
 
 def _say(text: str) -> None:
@@ -310,7 +289,7 @@ def _say(text: str) -> None:
 
 
 def main(
-    datasets: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(DATASETS)}.", show_default=False)],
+    datasets: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(sets.names())}.", show_default=False)],
     to: Annotated[
         Path | None,
         typer.Option(help="Make a mirror in this folder: whole data sets from their URLs, with SHA256SUMS; needs no profile."),
@@ -323,7 +302,7 @@ def main(
     command goes on where it was interrupted.
     """
     for name in datasets:
-        _known(name)
+        sets.source(name)
     profile = None if to else config.load(experiments=False)
     for name in datasets:
         if profile is None and to:

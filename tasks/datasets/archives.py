@@ -85,6 +85,11 @@ def extract(path: Path, to: Path, max_bytes: int = MAX_BYTES, max_member: int = 
     return to
 
 
+def tail(name: str, parts: int) -> str:
+    """The last parts of a member's path."""
+    return "/".join(name.split("/")[-parts:])
+
+
 def _walk(path: Path, max_bytes: int) -> Iterator[tuple[Member, Callable[[], IO[bytes]]]]:
     """Each file with a function that opens it, to be called before the next one is asked for."""
     if path.name.endswith(".zip"):

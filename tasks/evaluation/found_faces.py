@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tasks.datasets.records import Item
-from tasks.evaluation import detections, figures
+from tasks.imaging import figures
+from tasks.kinds.detect import detections
 from tasks.faces import photographs
 from tasks.faces.annotator import Files
 from tasks.faces.detector import Faces

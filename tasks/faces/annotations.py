@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.common import files
-from tasks.datasets.readers import EMOTIONS
+from tasks.datasets.emotions import EMOTIONS
 
 FLAGS = ("blurred", "small", "overlap", "cut", "uncertain")
 UNCERTAIN, NO_FACE = "uncertain", "no face"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from tasks.common import files
-from tasks.datasets.readers import EMOTIONS
+from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.annotations import FLAGS, NO_FACE, UNCERTAIN, Parts
 from tasks.faces.annotator import COLOURS
 from tasks.reports import pages

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.datasets.readers import EMOTIONS
+from tasks.profile import Profile
+from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.annotations import FLAGS, UNCERTAIN
 from tasks.imaging import pictures
 from tasks.profile import Profile

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation import detections
+from tasks.kinds.detect import detections
 
 COLUMNS = ["image", "label", "x1", "y1", "x2", "y2", "difficult"]
 
