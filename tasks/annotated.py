@@ -25,8 +25,7 @@ from tasks.common.files import atomic, atomic_folder, write_json
 from tasks.config import Profile
 from tasks.datasets import readers
 from tasks.datasets.records import Raw
-from tasks.evaluation import found_faces
-from tasks.faces import face_weights
+from tasks.faces import face_weights, found_faces
 from tasks.faces.detector import read
 from tasks.params.preparation import PrepareDetect
 

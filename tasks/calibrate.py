@@ -22,7 +22,7 @@ from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.config import Profile
 from tasks.datasets import data
-from tasks.evaluation.calibration import Calibration, fit_temperature, floor_of, threshold_for
+from tasks.faces.calibration import Calibration, fit_temperature, floor_of, threshold_for
 from tasks.faces.emotions import SIZE, Emotions, sharpness
 
 # Standard deviations of the Gaussian that blurs, and sides that faces are shrunk to, in pixels of a face of 48.

@@ -19,7 +19,8 @@ from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
 from tasks.config import Profile
 from tasks.datasets.data import info
-from tasks.evaluation import detections, found_faces
+from tasks.evaluation import detections
+from tasks.faces import found_faces
 from tasks.faces.detector import Faces, merge
 from tasks.params.face_settings import FindFaces
 

@@ -18,9 +18,10 @@ from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
 from tasks.config import Profile
 from tasks.datasets import data
-from tasks.evaluation import figures, reliability_figures
-from tasks.evaluation.calibration import Calibration, accuracy_by_coverage, bins
+from tasks.evaluation import figures
 from tasks.evaluation.metrics import calibration_error, classify
+from tasks.faces import reliability_figures
+from tasks.faces.calibration import Calibration, accuracy_by_coverage, bins
 
 # Shares of the faces that get an answer.
 COVERAGES = np.arange(1, 21) / 20

@@ -20,9 +20,10 @@ from tasks.common.files import write_text
 from tasks.config import Profile
 from tasks.datasets.data import SPLITS
 from tasks.evaluation import figures
+from tasks.faces import report_faces
 from tasks.imaging import pictures
 from tasks.params.experiment import Student
-from tasks.reports import overview, pages, report_faces, report_sweeps
+from tasks.reports import overview, pages, report_sweeps
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,10 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from tasks.common import files
+from tasks.common import files, pages
 from tasks.datasets.readers import EMOTIONS
 from tasks.faces.annotations import FLAGS, NO_FACE, UNCERTAIN, Parts
 from tasks.faces.annotator import COLOURS
-from tasks.reports import pages
 
 LARGEST = 3000  # faces on the sheet: more do not open well
 MOST_REASONS = 200
@@ -44,6 +43,7 @@ def write(table: pd.DataFrame, parts: Parts, folder: Path, title: str) -> Path:
     without = table.loc[table["face"].isna(), ["image_path", "reason"]]
     page = pages.render(
         "contact_sheet.html.j2",
+        [Path(__file__).parent],
         title=title,
         cards=cards,
         total=len(faces),

@@ -18,7 +18,8 @@ from torchvision.ops import nms
 from models.yolov8 import Inference
 from tasks.common.errors import Error
 from tasks.imaging import images
-from tasks.learning import foreign, training, weights
+from tasks.imaging.tensors import to_float
+from tasks.learning import foreign, weights
 from tasks.learning.weights import Configuration
 from tasks.params.face_settings import FindFaces
 
@@ -125,7 +126,7 @@ class Faces:
 
     def _batch(self, batch: Tensor, floor: float) -> list[np.ndarray]:
         """uint8 (N, H, W, 3) to boxes of scores from `floor` on in pixels of each row, float32 (K, 5)."""
-        inputs = training.to_float(batch.to(self.device))
+        inputs = to_float(batch.to(self.device))
         return [boxes.cpu().numpy() for boxes in self.network(inputs, floor, CANDIDATES)]
 
     def _merge(self, boxes: np.ndarray) -> np.ndarray:

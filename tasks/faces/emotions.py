@@ -1,22 +1,17 @@
 """Emotions of faces: crops of any size through DeepFace's preparation and a network of ours or DeepFace's own, in batches.
 
-    python -m tasks.faces.emotions WEIGHTS HOME        put weights where DeepFace itself loads them ($DEEPFACE_HOME is HOME)
-
 `DeepFace.analyze` takes one face at a time, and detects a second time inside each crop unless told not to; the answers are the same
 (tests/tasks/faces/test_emotions.py).
 """
 
 import pickle
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
 
 import cv2
 import numpy as np
 import torch
-import typer
 from scipy.special import softmax
 from torch import nn
 
@@ -24,7 +19,7 @@ import models
 from models.layers import Standardize
 from tasks.common.errors import Error
 from tasks.common.files import atomic
-from tasks.evaluation.calibration import Calibration
+from tasks.faces.calibration import Calibration
 from tasks.learning import training, weights
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -179,19 +174,3 @@ def _of_deepface(path: Path) -> nn.Module:
         reason = str(error).splitlines()[0][:200]
         raise Error(f"{path}: not the weights of DeepFace's emotion network ({reason}); take {DEEPFACE_URLS[0]}") from None
     return network
-
-
-def main(
-    file: Annotated[
-        Path, typer.Argument(help="weights of the network `deepface`: results/emotion-deepface/weights/seed-0.safetensors")
-    ],
-    home: Annotated[Path, typer.Argument(help="what DEEPFACE_HOME is set to for DeepFace")],
-) -> None:
-    """Put weights of our own where DeepFace itself loads them instead of downloading: HOME/.deepface/weights/."""
-    print(f"{export(file, home)}: used by DeepFace with DEEPFACE_HOME={home}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    from tasks.common.cli import run
-
-    run(main)

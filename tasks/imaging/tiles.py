@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tasks.common.errors import Error
-from tasks.learning.training import to_bytes, to_float
+from tasks.imaging.tensors import to_bytes, to_float
 
 # Of a network's input. Layers of 32 channels take 128 MB each at this size; smaller tiles pay more for their overlap.
 MEMORY_PIXELS = 1 << 20
