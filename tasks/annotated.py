@@ -71,6 +71,7 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
         "seconds": summary["seconds"],
         "peak_memory_mb": round(provenance.peak_memory_mb(torch.device("cpu")), 1),
         "device": provenance.describe(torch.device("cpu")),
+        "precision": summary["precision"],
         "threads": torch.get_num_threads(),
         "seeds": [],
         "git_commit": provenance.git_commit(profile.root),

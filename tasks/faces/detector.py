@@ -17,6 +17,7 @@ from torchvision.ops import nms
 
 from models.yolov8 import Inference
 from tasks.common.errors import Error
+from tasks.faces.precision import precision as resolve
 from tasks.imaging import images
 from tasks.imaging.tensors import to_float
 from tasks.learning import foreign, weights
@@ -47,16 +48,16 @@ class Faces:
     """A detector with weights and settings."""
 
     def __init__(
-        self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16"
+        self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto"
     ) -> None:
-        """`network`: of `models.yolov8`, with one class; it is changed."""
+        """`network`: of `models.yolov8`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
         self.settings, self.device = settings, torch.device(device)
-        self.network = Inference(network, self.device, precision)
+        self.network = Inference(network, self.device, resolve(precision, self.device))
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
         self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
 
     @classmethod
-    def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16") -> "Faces":
+    def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto") -> "Faces":
         """The detector of a weights file: ours, or an ultralytics checkpoint (.pt), nothing of which is run.
 
         Raises Error for a file that is neither, or of another network.

@@ -20,6 +20,7 @@ from models.layers import Standardize
 from tasks.common.errors import Error
 from tasks.common.files import atomic
 from tasks.faces.calibration import Calibration
+from tasks.faces.precision import precision as resolve
 from tasks.learning import training, weights
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -47,17 +48,18 @@ class Emotions:
         network: nn.Module,
         calibration: Calibration = Calibration(),
         device: torch.device | str = "cpu",
-        precision: str = "bf16",
+        precision: str = "auto",
     ) -> None:
-        """`network`: (N, 1, 48, 48) in [0, 1] to (N, 7) logits. `precision`: bf16 or fp32."""
+        """`network`: (N, 1, 48, 48) in [0, 1] to (N, 7) logits. `precision`: auto, bf16 or fp32."""
         self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.calibration, self.device, self.precision = calibration, torch.device(device), precision
+        self.calibration, self.device = calibration, torch.device(device)
+        self.precision = resolve(precision, self.device)
         self.temperature, self.threshold = calibration.temperature, calibration.threshold
         self.blurred, self.small = calibration.blurred, calibration.small
         self._workers = ThreadPoolExecutor(torch.get_num_threads())
 
     @classmethod
-    def load(cls, path: Path, device: torch.device | str = "cpu", precision: str = "bf16") -> "Emotions":
+    def load(cls, path: Path, device: torch.device | str = "cpu", precision: str = "auto") -> "Emotions":
         """The emotions of a weights file: ours (.safetensors), or DeepFace's (.pth), which have no calibration.
 
         Raises Error for a file that is neither, and for a network of something else than the seven emotions of grey faces.

@@ -300,3 +300,13 @@ def test_a_folder_without_any_face_has_a_sheet(make_profile: MakeProfile, tmp_pa
     summary = annotate(make_profile(), tmp_path / "in", tmp_path / "out", QUICK)
     assert (summary["faces"], summary["without_face"], summary["reasons"]) == (0, 1, {"no face": 1})
     assert "0 faces in 1 photographs" in " ".join((tmp_path / "out" / "contact-sheet.html").read_text().split())
+
+
+def test_a_processor_without_bf16_annotates_in_fp32(tmp_path: Path) -> None:
+    photograph = people.save(tmp_path / "portrait.png", people.portrait())
+    command = [sys.executable, "-m", "tasks.annotate", str(photograph), str(to := tmp_path / "out"), "--no-pictures"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((to / "summary.json").read_text())
+    assert (summary["faces"], summary["precision"]) == (1, "fp32")
