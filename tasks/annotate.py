@@ -30,7 +30,7 @@ from tasks import config
 from tasks.common import files, provenance
 from tasks.common.errors import Error
 from tasks.config import Profile
-from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, parallel, photographs
+from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
 from tasks.faces.precision import precision
@@ -68,7 +68,7 @@ def annotate(
     if Path(source).is_dir() and Path(source).resolve() == to.resolve():
         raise Error(f"{to}: the photographs are in it; give another folder for what is made of them")
     # What an annotator drew is no photograph.
-    paths = photographs.listed(str(source), leave_out=STATE)
+    paths = listing.listed(str(source), leave_out=STATE)
     _make_folder(to)
     try:
         with FileLock(to / STATE / "lock", timeout=0):
