@@ -91,7 +91,7 @@ def application(profile: Profile, keep: float = KEEP, waiting: int = WAITING) ->
     # Its pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Darkroom: faces and emotions", lifespan=lifespan, docs_url=None, redoc_url=None)
     # A page of another host that resolves to this machine is not answered.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost", "testserver"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
 
     @app.post("/", status_code=201)
     async def annotate(request: Request) -> JSONResponse:
