@@ -30,6 +30,8 @@ from apps.faces import MAX_BYTES, Reader
 from tasks import config
 from tasks.common.errors import Error
 from tasks.config import Profile
+from tasks.faces import face_weights
+from tasks.params.face_settings import Annotate
 
 HOST = "127.0.0.1"
 WAITING = 16  # photographs at once; further ones are told to come back
@@ -196,6 +198,8 @@ def main(
     import uvicorn
 
     loaded = config.load(profile, experiments=False)
+    # Weights that are missing or damaged are said here, and not to whoever sends a photograph.
+    face_weights.find(loaded, Annotate(source=""))
     print(f"http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)
     uvicorn.run(application(loaded), host=HOST, port=port, log_level="warning", limit_concurrency=200, timeout_keep_alive=5)
 

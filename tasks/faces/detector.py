@@ -158,7 +158,7 @@ def coverage(boxes: np.ndarray) -> np.ndarray:
 def read(path: Path) -> nn.Module:
     """A face detector with one class. Raises Error for weights that cannot be read or are of another network."""
     if path.suffix != ".pt":
-        network, configuration = weights.load(path)
+        network, configuration = weights.load(weights.verified(path))
         if configuration.network != "yolov8" or configuration.outputs != 1:
             raise Error(
                 f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "

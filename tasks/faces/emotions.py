@@ -66,7 +66,7 @@ class Emotions:
         """
         if path.suffix == ".pth":
             return cls(_of_deepface(path), Calibration(), device, precision)
-        network, configuration = weights.load(path)
+        network, configuration = weights.load(weights.verified(path))
         if configuration.classes != EMOTIONS or (configuration.inputs, configuration.size) != (1, SIZE):
             raise Error(
                 f"{path}: weights of {configuration.experiment}, which are not those of emotions ({', '.join(EMOTIONS)}) of grey faces "
@@ -149,7 +149,7 @@ def export(path: Path, home: Path) -> Path:
 
     What standardises the images is folded into the first convolution. Raises Error for weights of another network.
     """
-    network, configuration = weights.load(path)
+    network, configuration = weights.load(weights.verified(path))
     if configuration.network != "deepface":
         raise Error(f"{path}: weights of the network {configuration.network}; DeepFace takes those of `network: deepface` alone")
     standardize, inner = network if isinstance(network, nn.Sequential) else (None, network)
