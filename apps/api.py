@@ -30,6 +30,8 @@ from apps.faces import MAX_BYTES, Reader
 from tasks import config
 from tasks.common.errors import Error
 from tasks.profile import Profile
+from tasks.faces import face_weights
+from tasks.params.face_settings import Annotate
 
 HOST = "127.0.0.1"
 WAITING = 16  # photographs at once; further ones are told to come back
@@ -91,7 +93,7 @@ def application(profile: Profile, keep: float = KEEP, waiting: int = WAITING) ->
     # Its pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Darkroom: faces and emotions", lifespan=lifespan, docs_url=None, redoc_url=None)
     # A page of another host that resolves to this machine is not answered.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost", "testserver"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
 
     @app.post("/", status_code=201)
     async def annotate(request: Request) -> JSONResponse:
@@ -196,6 +198,8 @@ def main(
     import uvicorn
 
     loaded = config.load(profile, experiments=False)
+    # Weights that are missing or damaged are said here, and not to whoever sends a photograph.
+    face_weights.find(loaded, Annotate(source=""))
     print(f"http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)
     uvicorn.run(application(loaded), host=HOST, port=port, log_level="warning", limit_concurrency=200, timeout_keep_alive=5)
 

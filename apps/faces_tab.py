@@ -17,6 +17,7 @@ from tasks.datasets.sources import DATASETS
 
 # What a file of the page is written by: its content and name, to the path that may be given out.
 Write = Callable[[bytes, str], str]
+NAME = 60  # characters, of up to four bytes
 HEADER = ["face", "emotion", "probability", *EMOTIONS, "face score", "sharpness", "flags"]
 
 
@@ -50,7 +51,8 @@ def tab(profile: Profile, extensions: list[str], write: Write) -> None:
     def show(path: str, title: str) -> list[Any]:
         try:
             seen = reader.see(_bytes(Path(path), title))
-            stem = Path(title).stem
+            # What is added must not make a name longer than a file's may be.
+            stem = Path(title).stem[:NAME]
             files = (write(seen.png, f"{stem}-faces.png"), write(seen.csv().encode(), f"{stem}-faces.csv"))
             return [
                 f"<p><b>{html.escape(title)}</b>, {seen.photograph.width} x {seen.photograph.height} pixels. {sentence(seen)}</p>",

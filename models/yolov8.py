@@ -20,6 +20,8 @@ from torch.nn import functional as F
 from models import Shape
 from models.boxes import Detector, clip
 
+logger = logging.getLogger(__name__)
+
 KIND = "detect"
 # Who trains it, in place of our loop: a module of tasks/.
 TRAINER = "tasks.kinds.detect.yolo"
@@ -105,7 +107,7 @@ class Inference(nn.Module):
     weights have the precision that is computed in, and boxes are decoded only where the score is high enough."""
 
     def __init__(self, network: nn.Module, device: torch.device, precision: str) -> None:
-        """`network`: a YOLOv8, which is changed."""
+        """`network`: a YOLOv8, which is changed. `precision`: bf16, or fp32, which is used in its place on a processor without bf16."""
         super().__init__()
         ultralytics()
         from ultralytics.nn.modules.conv import Conv
@@ -113,10 +115,11 @@ class Inference(nn.Module):
 
         model: Any = network.model
         self.anchors, self.strides = make_anchors, model.stride
-        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        onednn = device.type == "cpu" and torch.backends.mkldnn.is_available()
+        self.dtype = torch.bfloat16 if precision == "bf16" and _computes_bf16(device) else torch.float32
         self.model = model.fuse(verbose=False).to(device=device, dtype=self.dtype, memory_format=torch.channels_last).eval()
         self.model.model[-1].train()  # it has no layers left that would ask, and leaves its boxes raw
-        if device.type == "cpu" and torch.backends.mkldnn.is_available():
+        if onednn:
             activated: list[Any] = [m for m in self.model.modules() if isinstance(m, Conv) and isinstance(m.act, nn.SiLU)]
             for module in activated:
                 module.conv, module.act = Activated(module.conv), nn.Identity()
@@ -135,6 +138,19 @@ class Inference(nn.Module):
             corners = decode(boxes[:, where].float(), centres[where]) * strides[where]
             found.append(torch.cat([corners, best[:, None]], 1))
         return found
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    """Whether `Activated` may be given bf16: oneDNN's operator refuses it on a processor without AVX-512 or the like. Says so once."""
+    if device.type != "cpu" or (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return True
+    _say_fp32()
+    return False
+
+
+@cache
+def _say_fp32() -> None:
+    logger.warning("this processor does not compute in bf16; the detector uses fp32, with slightly different numbers")
 
 
 def decode(boxes: Tensor, centres: Tensor) -> Tensor:

@@ -29,9 +29,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from tasks import config
 from tasks.common import files, provenance
 from tasks.common.errors import Error
-from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, parallel, photographs
+from tasks.profile import Profile
+from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
+from tasks.faces.precision import precision
 from tasks.imaging import images
 from tasks.learning import tracking
 from tasks.params.face_settings import Annotate
@@ -67,7 +69,7 @@ def annotate(
     if Path(source).is_dir() and Path(source).resolve() == to.resolve():
         raise Error(f"{to}: the photographs are in it; give another folder for what is made of them")
     # What an annotator drew is no photograph.
-    paths = photographs.listed(str(source), leave_out=STATE)
+    paths = listing.listed(str(source), leave_out=STATE)
     _make_folder(to)
     try:
         with FileLock(to / STATE / "lock", timeout=0):
@@ -91,7 +93,9 @@ def _annotate(
 ) -> dict[str, Any]:
     start = time.perf_counter()
     state = to / STATE
-    parts = Parts(state / "parts" / _fingerprint(found, settings))
+    device = provenance.device(profile.params.device)
+    computed_in = precision(settings.precision, device)
+    parts = Parts(state / "parts" / _fingerprint(found, settings.model_copy(update={"precision": computed_in})))
     with _progress() as bar:
         known = annotations.latest(state / "index.parquet")
         task = bar.add_task("reading", total=len(paths))
@@ -101,7 +105,6 @@ def _annotate(
         first = index[index["sha256"] != ""].drop_duplicates("sha256")
         done = parts.done(to if settings.pictures else None)
         left = [(p, sha256) for p, sha256 in zip(first["image_path"], first["sha256"]) if sha256 not in done]
-        device = str(provenance.device(profile.params.device))
         if workers is None:
             workers = 0 if len(left) < FEW and not profile.params.ray.address else _processors()
         settings_of_run = {"source": name, "workers": workers, **settings.model_dump(mode="json", exclude={"source", "split"})}
@@ -109,9 +112,9 @@ def _annotate(
         with tracking.run(profile, "annotate", name, settings_of_run, tags) as run:
             task = bar.add_task("annotating", total=len(first), completed=len(first) - len(left))
             if left and workers == 0:
-                _flush(parallel.here(left, found, settings, to, device, part), parts, part, bar, task)
+                _flush(parallel.here(left, found, settings, to, str(device), part), parts, part, bar, task)
             elif left:
-                batches = parallel.spread(left, found, settings, to, device, profile.params.ray.address, workers)
+                batches = parallel.spread(left, found, settings, to, str(device), profile.params.ray.address, workers)
                 _flush(batches, parts, part, bar, task)
             working = time.perf_counter() - start
             if base is not None:
@@ -129,6 +132,7 @@ def _annotate(
                 "seconds": round(working, 3),
                 "photographs_per_second": round(len(left) / working, 3),
                 "workers": workers,
+                "precision": computed_in,
                 "weights": {key: files.sha256(path) for key, path in (("faces", found.faces), ("emotions", found.emotions))},
                 "thresholds": {key: getattr(found.find, key) for key in ("threshold", "nms", "inside", "sizes")}
                 | {key: value for key in ("uncertain", "blurred", "small") if (value := getattr(found, key)) is not None},
@@ -221,7 +225,7 @@ def report(summary: dict[str, Any], to: Path) -> None:
         f"{to}: {_count(summary['photographs'], 'photograph')}: {_count(summary['faces'], 'face')} in {with_faces} of them, "
         f"{summary['without_face']} without a face, {summary['unreadable']} unreadable; {summary['done']} looked at in "
         f"{summary['seconds']:.0f} s, {summary['unchanged']} known from before"
-        f", {_count(summary['copies'], 'copy', 'copies')} of others",
+        f", {_count(summary['copies'], 'copy', 'copies')} of others; in {summary['precision']}",
         file=sys.stderr,
     )
     print(f"open {to / 'contact-sheet.html'}", file=sys.stderr)

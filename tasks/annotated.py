@@ -4,6 +4,7 @@ NAME is a key of `annotate` in params.yaml. Writes data/annotated/NAME (tables, 
 (metrics.json, plots/). Where the data set has boxes of faces, what was found is measured against them.
 """
 
+import hashlib
 import json
 import shutil
 import sys
@@ -21,11 +22,11 @@ from tasks import annotate as annotating
 from tasks import config, preprocess
 from tasks.common import provenance
 from tasks.common.errors import Error
-from tasks.common.files import atomic, atomic_folder, write_json
+from tasks.common.files import atomic, atomic_folder, sha256, write_json
+from tasks.profile import Profile
 from tasks.datasets import readers
 from tasks.datasets.records import Raw
-from tasks.evaluation import found_faces
-from tasks.faces import face_weights
+from tasks.faces import face_weights, found_faces
 from tasks.faces.detector import read
 from tasks.params.preparation import PrepareDetect
 from tasks.profile import Profile
@@ -42,8 +43,8 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
     if name not in profile.params.annotate:
         raise Error(f"annotate: unknown photographs {name!r}; allowed: {', '.join(profile.params.annotate) or 'none'}")
     settings = profile.params.annotate[name]
-    state = profile.state("annotate") / name
     raw, chosen = photographs(profile, settings.source, settings.split)
+    state = _state(profile, name, chosen)
     write_photographs(raw, chosen, state / "photographs")
     summary = annotating.annotate(profile, state / "photographs", state / "out", settings, name=name, relative=True)
     origin = json.loads((profile.raw(settings.source) / "origin.json").read_bytes())
@@ -72,6 +73,7 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
         "seconds": summary["seconds"],
         "peak_memory_mb": round(provenance.peak_memory_mb(torch.device("cpu")), 1),
         "device": provenance.describe(torch.device("cpu")),
+        "precision": summary["precision"],
         "threads": torch.get_num_threads(),
         "seeds": [],
         "git_commit": provenance.git_commit(profile.root),
@@ -92,8 +94,22 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
     with atomic_folder(profile.evaluated(f"annotate-{name}")) as evaluated:
         write_json(evaluated / "metrics.json", result)
     write_json(results / "metrics.json", result)
-    shutil.rmtree(state)
+    shutil.rmtree(state.parent)
     return result
+
+
+def _state(profile: Profile, name: str, chosen: list[str]) -> Path:
+    """The folder of what an interrupted run has done, named after the data set's hash and the photographs that were chosen of it.
+
+    What was done for other photographs is removed.
+    """
+    origin = sha256(profile.raw(profile.params.annotate[name].source) / "origin.json")
+    fingerprint = hashlib.sha256(json.dumps([origin, sorted(chosen)]).encode()).hexdigest()[:16]
+    folder = profile.state("annotate") / name
+    for other in folder.glob("*"):
+        if other.name != fingerprint:
+            shutil.rmtree(other)
+    return folder / fingerprint
 
 
 def photographs(profile: Profile, source: str, split: str | None) -> tuple[Raw, list[str]]:

@@ -21,7 +21,7 @@ from tasks.common import provenance
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets import data
-from tasks.evaluation.calibration import Calibration, fit_temperature, floor_of, threshold_for
+from tasks.faces.calibration import Calibration, fit_temperature, floor_of, threshold_for
 from tasks.faces.emotions import SIZE, Emotions, sharpness
 from tasks.profile import Profile
 

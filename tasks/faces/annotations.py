@@ -5,10 +5,11 @@ several paths is in them once. The final table has the rows of each path.
 """
 
 import contextlib
+import csv
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -109,8 +110,10 @@ def save(table: pd.DataFrame, folder: Path) -> None:
     """faces.parquet and faces.csv."""
     with files.atomic(folder / "faces.parquet") as temporary:
         table.to_parquet(temporary, index=False)
+    # The csv module does not quote a name for a carriage return in it, at which readers end the line.
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if table["image_path"].str.contains("\r", regex=False).any() else csv.QUOTE_MINIMAL
     with files.atomic(folder / "faces.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n", quoting=quoting)
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:

@@ -18,6 +18,8 @@ from tasks.imaging import drawing
 from tasks.params.face_settings import Annotate, FindFaces
 
 BLACK = np.zeros((SIZE, SIZE, 3), np.uint8)
+PICTURES = "pictures"  # the folder of annotated photographs within the output
+DRAWN = re.compile(r"-[0-9a-f]{12}\.png$")  # how their names end
 THUMBNAIL = 72  # pixels of the long side
 QUALITY = 80  # of thumbnails, WebP
 # One colour an emotion, RGB; no answer is grey. Distinguishable without red and green.
@@ -170,7 +172,7 @@ def png(picture: np.ndarray) -> bytes:
 
 def picture_name(path: str, sha256: str) -> str:
     """pictures/<name>-<hash>.png: a name that people know, and that no two contents share."""
-    return f"pictures/{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(path).stem)[:80]}-{sha256[:12]}.png"
+    return f"{PICTURES}/{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(path).stem)[:80]}-{sha256[:12]}.png"
 
 
 def keep_picture(folder: Path, photograph: Photograph, rows: list[Row], path: str) -> None:

@@ -1,6 +1,5 @@
 """The contact sheet: one HTML file that opens without a server, with a card a face, to be sorted and filtered by emotion and flag."""
 
-import base64
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,11 +8,11 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from tasks.common import files
+from tasks.common import files, pages
 from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.annotations import FLAGS, NO_FACE, UNCERTAIN, Parts
 from tasks.faces.annotator import COLOURS
-from tasks.reports import pages
+from tasks.imaging import pictures
 
 LARGEST = 3000  # faces on the sheet: more do not open well
 MOST_REASONS = 200
@@ -23,11 +22,11 @@ def write(table: pd.DataFrame, parts: Parts, folder: Path, title: str) -> Path:
     """contact-sheet.html of a table of faces (`annotations.final`); of more than `LARGEST` an even choice, and the page says so."""
     faces = table[table["face"].notna()]
     shown = faces if len(faces) <= LARGEST else faces.iloc[:: -(-len(faces) // LARGEST)]
-    pictures = parts.read(thumbnails=shown["sha256"].unique().tolist()).set_index(["sha256", "face"])["thumbnail"]
+    thumbnails = parts.read(thumbnails=shown["sha256"].unique().tolist()).set_index(["sha256", "face"])["thumbnail"]
     rows: Iterable[Any] = shown.itertuples(index=False)
     cards = [
         {
-            "picture": _uri(pictures[row.sha256, row.face]),
+            "picture": pictures.uri(thumbnails[row.sha256, row.face]),
             "link": quote(row.picture) if row.picture else "",
             "path": row.image_path,
             "name": os.path.basename(row.image_path),
@@ -44,6 +43,7 @@ def write(table: pd.DataFrame, parts: Parts, folder: Path, title: str) -> Path:
     without = table.loc[table["face"].isna(), ["image_path", "reason"]]
     page = pages.render(
         "contact_sheet.html.j2",
+        [Path(__file__).parent],
         title=title,
         cards=cards,
         total=len(faces),
@@ -57,7 +57,3 @@ def write(table: pd.DataFrame, parts: Parts, folder: Path, title: str) -> Path:
     )
     files.write_text(folder / "contact-sheet.html", page)
     return folder / "contact-sheet.html"
-
-
-def _uri(picture: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(picture).decode()}"

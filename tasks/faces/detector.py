@@ -17,8 +17,10 @@ from torchvision.ops import nms
 
 from models.yolov8 import Inference
 from tasks.common.errors import Error
+from tasks.faces.precision import precision as resolve
 from tasks.imaging import images
-from tasks.learning import foreign, training, weights
+from tasks.learning.tensors import to_float
+from tasks.learning import foreign, weights
 from tasks.learning.weights import Configuration
 from tasks.params.face_settings import FindFaces
 
@@ -46,16 +48,16 @@ class Faces:
     """A detector with weights and settings."""
 
     def __init__(
-        self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16"
+        self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto"
     ) -> None:
-        """`network`: of `models.yolov8`, with one class; it is changed."""
+        """`network`: of `models.yolov8`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
         self.settings, self.device = settings, torch.device(device)
-        self.network = Inference(network, self.device, precision)
+        self.network = Inference(network, self.device, resolve(precision, self.device))
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
         self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
 
     @classmethod
-    def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "bf16") -> "Faces":
+    def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto") -> "Faces":
         """The detector of a weights file: ours, or an ultralytics checkpoint (.pt), nothing of which is run.
 
         Raises Error for a file that is neither, or of another network.
@@ -125,7 +127,7 @@ class Faces:
 
     def _batch(self, batch: Tensor, floor: float) -> list[np.ndarray]:
         """uint8 (N, H, W, 3) to boxes of scores from `floor` on in pixels of each row, float32 (K, 5)."""
-        inputs = training.to_float(batch.to(self.device))
+        inputs = to_float(batch.to(self.device))
         return [boxes.cpu().numpy() for boxes in self.network(inputs, floor, CANDIDATES)]
 
     def _merge(self, boxes: np.ndarray) -> np.ndarray:
@@ -156,7 +158,7 @@ def coverage(boxes: np.ndarray) -> np.ndarray:
 def read(path: Path) -> nn.Module:
     """A face detector with one class. Raises Error for weights that cannot be read or are of another network."""
     if path.suffix != ".pt":
-        network, configuration = weights.load(path)
+        network, configuration = weights.load(weights.verified(path))
         if configuration.network != "yolov8" or configuration.outputs != 1:
             raise Error(
                 f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "

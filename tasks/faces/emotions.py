@@ -1,22 +1,17 @@
 """Emotions of faces: crops of any size through DeepFace's preparation and a network of ours or DeepFace's own, in batches.
 
-    python -m tasks.faces.emotions WEIGHTS HOME        put weights where DeepFace itself loads them ($DEEPFACE_HOME is HOME)
-
 `DeepFace.analyze` takes one face at a time, and detects a second time inside each crop unless told not to; the answers are the same
 (tests/tasks/faces/test_emotions.py).
 """
 
 import pickle
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
 
 import cv2
 import numpy as np
 import torch
-import typer
 from scipy.special import softmax
 from torch import nn
 
@@ -24,7 +19,8 @@ import models
 from models.layers import Standardize
 from tasks.common.errors import Error
 from tasks.common.files import atomic
-from tasks.evaluation.calibration import Calibration
+from tasks.faces.calibration import Calibration
+from tasks.faces.precision import precision as resolve
 from tasks.learning import training, weights
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -52,24 +48,25 @@ class Emotions:
         network: nn.Module,
         calibration: Calibration = Calibration(),
         device: torch.device | str = "cpu",
-        precision: str = "bf16",
+        precision: str = "auto",
     ) -> None:
-        """`network`: (N, 1, 48, 48) in [0, 1] to (N, 7) logits. `precision`: bf16 or fp32."""
+        """`network`: (N, 1, 48, 48) in [0, 1] to (N, 7) logits. `precision`: auto, bf16 or fp32."""
         self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.calibration, self.device, self.precision = calibration, torch.device(device), precision
+        self.calibration, self.device = calibration, torch.device(device)
+        self.precision = resolve(precision, self.device)
         self.temperature, self.threshold = calibration.temperature, calibration.threshold
         self.blurred, self.small = calibration.blurred, calibration.small
         self._workers = ThreadPoolExecutor(torch.get_num_threads())
 
     @classmethod
-    def load(cls, path: Path, device: torch.device | str = "cpu", precision: str = "bf16") -> "Emotions":
+    def load(cls, path: Path, device: torch.device | str = "cpu", precision: str = "auto") -> "Emotions":
         """The emotions of a weights file: ours (.safetensors), or DeepFace's (.pth), which have no calibration.
 
         Raises Error for a file that is neither, and for a network of something else than the seven emotions of grey faces.
         """
         if path.suffix == ".pth":
             return cls(_of_deepface(path), Calibration(), device, precision)
-        network, configuration = weights.load(path)
+        network, configuration = weights.load(weights.verified(path))
         if configuration.classes != EMOTIONS or (configuration.inputs, configuration.size) != (1, SIZE):
             raise Error(
                 f"{path}: weights of {configuration.experiment}, which are not those of emotions ({', '.join(EMOTIONS)}) of grey faces "
@@ -152,7 +149,7 @@ def export(path: Path, home: Path) -> Path:
 
     What standardises the images is folded into the first convolution. Raises Error for weights of another network.
     """
-    network, configuration = weights.load(path)
+    network, configuration = weights.load(weights.verified(path))
     if configuration.network != "deepface":
         raise Error(f"{path}: weights of the network {configuration.network}; DeepFace takes those of `network: deepface` alone")
     standardize, inner = network if isinstance(network, nn.Sequential) else (None, network)
@@ -179,19 +176,3 @@ def _of_deepface(path: Path) -> nn.Module:
         reason = str(error).splitlines()[0][:200]
         raise Error(f"{path}: not the weights of DeepFace's emotion network ({reason}); take {DEEPFACE_URLS[0]}") from None
     return network
-
-
-def main(
-    file: Annotated[
-        Path, typer.Argument(help="weights of the network `deepface`: results/emotion-deepface/weights/seed-0.safetensors")
-    ],
-    home: Annotated[Path, typer.Argument(help="what DEEPFACE_HOME is set to for DeepFace")],
-) -> None:
-    """Put weights of our own where DeepFace itself loads them instead of downloading: HOME/.deepface/weights/."""
-    print(f"{export(file, home)}: used by DeepFace with DEEPFACE_HOME={home}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    from tasks.common.cli import run
-
-    run(main)

@@ -42,9 +42,10 @@ def place(profile: Profile, what: str, given: Weights) -> Path:
     key = f"annotate: {what}.weights"
     if given.source == "embedded":
         path = Path(models.__path__[0]) / "weights" / f"{EMBEDDED[what]}.safetensors"
-        if not path.exists():
-            raise Error(f"{path}: no such weights; they come with the code: git checkout -- models/weights")
-        return path
+        for file in (path, path.with_suffix(".json")):
+            if not file.exists():
+                raise Error(f"{file}: no such file; it comes with the code: git checkout -- models/weights")
+        return weights.verified(path)
     if given.source == "path":
         assert given.path is not None
         path = (profile.folder / given.path).absolute()

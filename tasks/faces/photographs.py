@@ -1,25 +1,22 @@
-"""Which photographs there are, by path and by content, and how one is opened."""
+"""The content of photographs: an index of it by path, and how one is opened."""
 
-import glob
 import hashlib
 import os
+import stat
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from io import BufferedReader
 
 import numpy as np
 import pandas as pd
 import PIL.Image
 
-from tasks.common import files
-from tasks.common.errors import Error
 from tasks.imaging import images
 
 MAX_BYTES = 1 << 30  # no image of `images.MAX_PIXELS` is larger
 AHEAD = 64  # files that are hashed at once, in order
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 COLUMNS = ["image_path", "bytes", "modified", "sha256", "reason"]
 
 
@@ -37,49 +34,6 @@ class Photograph:
     reason: str = ""
 
 
-def listed(source: str, leave_out: str = "") -> list[str]:
-    """The files of a folder (with those in it), of a glob, of a list (.txt, a path a line), or a single one: sorted, as absolute paths.
-
-    A folder gives what ends like a picture; a list or a glob all that it names. A folder that holds one named `leave_out`, or below
-    one that does, is not searched. Raises Error where there is nothing.
-    """
-    path = Path(source)
-    if path.is_dir():
-        found = _of_folder(path, leave_out)
-        advice = f"no photographs in it; known endings: {' '.join(sorted(SUFFIXES))}"
-    elif path.suffix.lower() == ".txt" and path.is_file():
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        # Paths in a list are seen from the list.
-        found = [os.path.abspath(path.parent / line.strip()) for line in lines if line.strip()]
-        advice = "the list is empty; it holds a path a line"
-    elif path.is_file():
-        return [os.path.abspath(path)]
-    elif glob.has_magic(source):
-        found = [os.path.abspath(p) for p in glob.iglob(source, recursive=True) if os.path.isfile(p)]
-        advice = "nothing fits the pattern"
-    else:
-        raise Error(f"{source}: no such folder, file or list")
-    if not found:
-        raise Error(f"{source}: {advice}")
-    return sorted(set(found))
-
-
-def _of_folder(folder: Path, leave_out: str) -> list[str]:
-    found = []
-
-    def unreadable(error: OSError) -> None:
-        if Path(error.filename) == folder:
-            raise Error(f"{folder}: cannot be read ({error.strerror})") from None
-        found.append(os.path.abspath(error.filename))
-
-    for here, inner, names in os.walk(folder, onerror=unreadable):
-        if leave_out in inner:
-            inner.clear()
-            continue
-        found += [os.path.abspath(Path(here, name)) for name in names if Path(name).suffix.lower() in SUFFIXES]
-    return found
-
-
 def index(paths: list[str], known: pd.DataFrame | None = None, on_file: Callable[[], None] = lambda: None) -> pd.DataFrame:
     """A row a path: image_path, bytes, modified (ns), sha256 of the content, and the reason where it could not be read.
 
@@ -95,14 +49,20 @@ def index(paths: list[str], known: pd.DataFrame | None = None, on_file: Callable
             return path.encode(errors="backslashreplace").decode(), 0, 0, "", "its name is not UTF-8; rename it"
         try:
             state = os.stat(path)
+            if reason := _no_file(state):
+                return path, 0, 0, "", reason
             row = before.get(path)
             if row is not None and (row[1], row[2]) == (state.st_size, state.st_mtime_ns):
                 return row
             if state.st_size > MAX_BYTES:
                 return path, state.st_size, state.st_mtime_ns, "", f"larger than {MAX_BYTES >> 20} MB"
-            return path, state.st_size, state.st_mtime_ns, files.sha256(Path(path)), ""
+            with _open(path) as file:
+                return path, state.st_size, state.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest(), ""
         except OSError as error:
             return path, 0, 0, "", f"{type(error).__name__}: {error.strerror}"
+        except ValueError as error:
+            # A zero byte in a list's line.
+            return path, 0, 0, "", f"not a file's name: {error}"
 
     rows = []
     with ThreadPoolExecutor() as pool:
@@ -116,12 +76,36 @@ def index(paths: list[str], known: pd.DataFrame | None = None, on_file: Callable
 def read(path: str, sha256: str, largest: int) -> Photograph:
     """Open a photograph whose content has the hash `sha256`; what is wrong with it is its `reason`."""
     try:
-        content = Path(path).read_bytes()
+        with _open(path) as file:
+            content = file.read()
     except OSError as error:
         return Photograph(sha256, None, reason=f"{type(error).__name__}: {error.strerror}")
     if hashlib.sha256(content).hexdigest() != sha256:
         return Photograph(sha256, None, reason="it was changed meanwhile; annotate it again")
     return decode(content, sha256, largest)
+
+
+def _no_file(state: os.stat_result) -> str:
+    """Why this is nothing that has content to read to its end; empty for a regular file."""
+    if stat.S_ISREG(state.st_mode):
+        return ""
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return f"{kinds.get(stat.S_IFMT(state.st_mode), 'something else')}, not a file"
+
+
+def _open(path: str) -> BufferedReader:
+    """A file for reading. Raises OSError for what is no regular file, and does not wait for another process as a pipe would."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if reason := _no_file(os.fstat(number)):
+        os.close(number)
+        raise OSError(0, reason)
+    return os.fdopen(number, "rb")
 
 
 def decode(content: bytes, sha256: str, largest: int) -> Photograph:

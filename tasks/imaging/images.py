@@ -13,6 +13,16 @@ from tasks.common.files import atomic
 # What may be opened: no format that runs another program or a script.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 89_478_485  # Pillow's own limit, above which it suspects a decompression bomb
+# What undoes each EXIF orientation.
+TURNED_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 PADDING = 114  # the grey that detectors are used to
 
 
@@ -32,17 +42,23 @@ def decode(content: bytes, at_least: int | None = None, fit: bool = False, annot
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise Undecodable(f"{width} x {height} pixels are more than {MAX_PIXELS:,}: a decompression bomb?")
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            original = (height, width) if turned else (width, height)
-            upright = annotated is None or annotated == original or annotated != (width, height)
+            orientation = image.getexif().get(0x0112, 1)
+            # Pillow turns a TIFF itself: what it says is its size is that of the turned image.
+            itself = image.format == "TIFF"
+            other = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+            original, stored = ((width, height), other) if itself else (other, (width, height))
+            upright = annotated is None or annotated == original or annotated != stored
             if at_least:
                 # Pillow keeps both sides at or above what is asked for.
                 side = max(width, height) if fit else min(width, height)
                 image.draft(None, (-(-width * at_least // side), -(-height * at_least // side)))
             image.load()
+            shown: Image.Image = image
             if upright:
                 ImageOps.exif_transpose(image, in_place=True)
-            return Decoded(_rgb(image), original if upright else (width, height))
+            elif itself and orientation in TURNED_BACK:
+                shown = image.transpose(TURNED_BACK[orientation])
+            return Decoded(_rgb(shown), original if upright else stored)
     except Undecodable:
         raise
     except UnidentifiedImageError:

@@ -15,17 +15,23 @@ FRAMES = 20  # of an animation
 def inline(content: bytes, photograph: bool = False) -> str:
     """A data URI of a picture's file, as WebP: lines and text to the pixel, photographs with losses that nobody sees.
 
-    Of an animation only every so many frames are kept, each shown so much longer.
+    What is transparent stays so: figures are drawn for light pages and for dark ones. Of an animation only every so many frames are kept, each shown so much longer.
     """
     with Image.open(io.BytesIO(content)) as picture:
         if getattr(picture, "is_animated", False):
-            return _uri(_animation(picture))
-        shown = picture.convert("RGB")
+            return uri(_animation(picture))
+        shown = _coarse(picture.convert("RGBA")) if picture.has_transparency_data else picture.convert("RGB")
         if photograph and shown.width > WIDTH:
             shown = shown.resize((WIDTH, round(shown.height * WIDTH / shown.width)), Image.Resampling.LANCZOS)
         smaller = io.BytesIO()
         shown.save(smaller, "webp", lossless=not photograph, quality=70)
-    return _uri(smaller.getvalue())
+    return uri(smaller.getvalue())
+
+
+def _coarse(picture: Image.Image) -> Image.Image:
+    """RGBA with sixteen levels of transparency: smooth edges look the same and take half the bytes."""
+    picture.putalpha(picture.getchannel("A").point([round(alpha / 17) * 17 for alpha in range(256)]))
+    return picture
 
 
 def _animation(picture: Image.Image) -> bytes:
@@ -43,7 +49,8 @@ def _animation(picture: Image.Image) -> bytes:
     return smaller.getvalue()
 
 
-def _uri(webp: bytes) -> str:
+def uri(webp: bytes) -> str:
+    """The data URI of a WebP file's content."""
     return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
 
 

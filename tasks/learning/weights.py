@@ -14,7 +14,7 @@ from torch import nn
 import models
 from models.layers import Standardize
 from tasks.common.errors import Error
-from tasks.common.files import atomic
+from tasks.common.files import atomic, sha256
 
 
 class Configuration(BaseModel):
@@ -70,6 +70,29 @@ def card(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, SafetensorError, ValueError) as error:
         raise Error(f"{path}: not a weights file of this project ({error})") from None
     return found
+
+
+def verified(path: Path) -> Path:
+    """`path`, a weights file of ours, once its content is known to be whole.
+
+    Its SHA-256 is compared with that of the card beside it (NAME.json), which embedded weights have, and its values are finite.
+    Raises Error where either is not so, and for a file that is not ours.
+    """
+    card = path.with_suffix(".json")
+    try:
+        if card.exists() and json.loads(card.read_bytes())["sha256"] != sha256(path):
+            raise Error(
+                f"{path}: damaged: its SHA-256 is not the one in {card.name}; take both again: git checkout -- {path.parent}"
+            )
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (no mapping)
+                if not file.get_tensor(name).isfinite().all():
+                    raise Error(f"{path}: {name} has values that are not finite; train again, or give other weights")
+    except FileNotFoundError:
+        raise Error(f"{path}: no such weights") from None
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise Error(f"{path}: not a weights file of this project ({error})") from None
+    return path
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Configuration]:

@@ -78,7 +78,9 @@ class Annotate(Block):
     faces: FindFaces = FindFaces()
     emotions: ReadEmotions = ReadEmotions()
     flags: FlagFaces = FlagFaces()
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="auto: bf16 where the device computes in it, else fp32"
+    )
     pictures: bool = Field(
         True, description="whether annotated pictures are written, which takes about as long as finding the faces"
     )

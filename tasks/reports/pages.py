@@ -1,18 +1,14 @@
-"""Pages of HTML from the templates that stand beside this file."""
+"""The report's pages: their templates stand beside this file, and those of its faces' section in tasks/faces/."""
 
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tasks.common import pages
+
+HERE = Path(__file__).parent
+FOLDERS = (HERE, HERE.parent / "faces")
 
 
 def render(template: str, **values: Any) -> str:
-    """A page; what a template asks for and does not get is an error, and what it is given is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(**values)
+    """The page of a template, as `tasks.common.pages.render`."""
+    return pages.render(template, FOLDERS, **values)

@@ -1,12 +1,12 @@
 """The report's section of each sweep: what it found, what it cost, and its figures."""
 
-import base64
 import json
 from typing import Any
 
 import pandas as pd
 
 from tasks.profile import Profile
+from tasks.imaging import pictures
 
 FIGURES = {
     "front.png": "Validation loss and parameters of every trial that trained, and those that no other one betters in both.",
@@ -38,7 +38,7 @@ def sections(profile: Profile) -> list[dict[str, Any]]:
                 "ended": len(ended),
                 "winners": [winner for winner, block in profile.params.winners.items() if block.sweep == name],
                 "figures": [
-                    {"uri": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}", "caption": caption}
+                    {"uri": pictures.inline(path.read_bytes()), "caption": caption}
                     for file, caption in FIGURES.items()
                     if (path := folder / "plots" / file).exists()
                 ],

@@ -64,7 +64,7 @@ def address(profile: config.Profile) -> Iterator[str]:
 
 @pytest.fixture
 def client(profile: config.Profile) -> Iterator[TestClient]:
-    with TestClient(application(profile)) as client:
+    with TestClient(application(profile), base_url=f"http://{api.HOST}") as client:
         yield client
 
 
@@ -152,11 +152,13 @@ def test_bombs_names_and_methods(client: TestClient) -> None:
     for path in ("/image/none", "/bbox/none", "/image/..%2f..%2fetc%2fpasswd"):
         assert client.get(path).status_code == 404
     assert client.get("/").status_code == 405
-    assert client.post("/", content=b"x", headers={"host": "evil.example"}).status_code == 400
+    for host in ("evil.example", "testserver"):
+        refused = client.post("/", content=b"x", headers={"host": host})
+        assert (refused.status_code, refused.text) == (400, "Invalid host header")
 
 
 def test_a_queue_that_is_full_says_so(profile: config.Profile) -> None:
-    with TestClient(application(profile, waiting=0)) as client:
+    with TestClient(application(profile, waiting=0), base_url=f"http://{api.HOST}") as client:
         answer = client.post("/", content=photograph())
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
@@ -175,3 +177,22 @@ def test_results_expire_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert results.get(large) is None
     assert results.bytes == 0
     assert len({results.add(b"", [], 1, 1) for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize("orientation", [6, 8])
+def test_the_frame_of_boxes_is_the_one_that_is_seen_in_every_format(client: TestClient, orientation: int) -> None:
+    """Of photographs that are stored lying on their sides. The page asks the same `Reader`."""
+    upright = people.portrait()[:, 10:170]
+    stored = Image.fromarray(np.ascontiguousarray(np.rot90(upright, 1 if orientation == 6 else -1)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = []
+    for kind, options in (("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})):
+        stored.save(out := io.BytesIO(), kind, exif=exif, **options)
+        said = client.post("/", content=out.getvalue()).json()
+        boxes = client.get(said["bbox"]).json()
+        assert (boxes["width"], boxes["height"]) == (160, 200)
+        assert Image.open(io.BytesIO(client.get(said["image"]).content)).size == (160, 200)
+        found.append(boxes["faces"])
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 1

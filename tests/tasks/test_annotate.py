@@ -1,3 +1,5 @@
+import csv
+import itertools
 import json
 import os
 import signal
@@ -300,3 +302,78 @@ def test_a_folder_without_any_face_has_a_sheet(make_profile: MakeProfile, tmp_pa
     summary = annotate(make_profile(), tmp_path / "in", tmp_path / "out", QUICK)
     assert (summary["faces"], summary["without_face"], summary["reasons"]) == (0, 1, {"no face": 1})
     assert "0 faces in 1 photographs" in " ".join((tmp_path / "out" / "contact-sheet.html").read_text().split())
+
+
+def test_a_processor_without_bf16_annotates_in_fp32(tmp_path: Path) -> None:
+    photograph = people.save(tmp_path / "portrait.png", people.portrait())
+    command = [sys.executable, "-m", "tasks.annotate", str(photograph), str(to := tmp_path / "out"), "--no-pictures"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((to / "summary.json").read_text())
+    assert (summary["faces"], summary["precision"]) == (1, "fp32")
+
+
+NAMES = (
+    "line\nbreak.png", "return\rhere.png", "-dash.png", ".dot.png", "quote\",comma.png", "<b>&.png", "café.png", "cafe\u0301.png",
+    "l" * 251 + ".png", "sep\u2028arator.png", " space .png", "日本.png",
+)  # fmt: skip
+
+
+def test_strange_names_are_taken_and_lose_nothing_of_the_rest(make_profile: MakeProfile, tmp_path: Path) -> None:
+    source, to = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for number, name in enumerate(NAMES):
+        people.save(source / name, people.portrait()[: 200 - number])
+    (source / os.fsdecode(b"\xff.png")).write_bytes((source / NAMES[0]).read_bytes())
+    os.mkfifo(source / "pipe.jpg")
+    summary = annotate(make_profile(), source, to, QUICK)
+    assert (summary["photographs"], summary["faces"], summary["unreadable"]) == (len(NAMES) + 2, len(NAMES), 2)
+    rows = table(to)
+    faces = rows[rows["face"].notna()]
+    assert {os.path.relpath(path, source) for path in faces["image_path"]} == set(NAMES)
+    assert all((to / picture).is_file() for picture in faces["picture"])
+    assert faces["picture"].nunique() == len(NAMES)
+    reasons = {os.path.basename(path): reason for path, reason in zip(rows["image_path"], rows["reason"]) if reason}
+    assert reasons == {r"\udcff.png": "its name is not UTF-8; rename it", "pipe.jpg": "a pipe, not a file"}
+    # The same names in the table for people, read by others than pandas too.
+    assert pd.read_csv(to / "faces.csv", keep_default_na=False)["image_path"].tolist() == rows["image_path"].tolist()
+    with (to / "faces.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["image_path"] for row in csv.DictReader(file)] == rows["image_path"].tolist()
+
+
+BOX = ["x1", "y1", "x2", "y2"]
+
+
+def test_an_orientation_is_the_same_in_all_formats_and_by_all_ways(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile, source, to = make_profile(), tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    # Not square, so that a frame that is turned is another one.
+    upright = people.portrait()[:, 10:170]
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright), 7: upright[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(upright, -1),
+    }  # fmt: skip
+    kinds = {
+        "png": {}, "webp": {"lossless": True}, "tif": {}, "tiff": {"compression": "tiff_lzw"}, "jpg": {"quality": 100, "subsampling": 0},
+    }  # fmt: skip
+    for (orientation, pixels), (kind, options) in itertools.product(stored.items(), kinds.items()):
+        people.save(source / f"{orientation}.{kind}", np.ascontiguousarray(pixels), exif=_orientation(orientation), **options)
+    annotate(profile, source, to, QUICK.model_copy(update={"pictures": False}))
+    rows = table(to).assign(name=lambda t: [Path(path).name for path in t["image_path"]]).set_index("name")
+    expected = rows.loc["1.png"]
+    assert rows.index.tolist() == sorted(f"{o}.{kind}" for o in stored for kind in kinds)
+    for name, row in rows.iterrows():
+        assert (row["width"], row["height"]) == (160, 200), name
+        # JPEG's losses depend on how its blocks lie.
+        near = 2 if str(name).endswith("jpg") else 1e-3
+        assert np.abs(row[BOX].to_numpy(float) - expected[BOX].to_numpy(float)).max() < near, name
+    # One by one, and in a list.
+    (tmp_path / "list.txt").write_text("".join(f"in/6.{kind}\n" for kind in kinds))
+    annotate(profile, tmp_path / "list.txt", tmp_path / "listed", QUICK)
+    pd.testing.assert_frame_equal(
+        table(tmp_path / "listed")[[*BOX, "width"]],
+        rows.loc[[f"6.{kind}" for kind in sorted(kinds)], [*BOX, "width"]].reset_index(drop=True),
+    )
+    annotate(profile, source / "6.tif", tmp_path / "alone", QUICK)
+    assert table(tmp_path / "alone")[BOX].iloc[0].tolist() == rows.loc["6.tif", BOX].tolist()

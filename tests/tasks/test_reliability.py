@@ -15,7 +15,7 @@ from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets.data import Info
 from tasks.evaluate import evaluate
-from tasks.evaluation.calibration import Calibration
+from tasks.faces.calibration import Calibration
 from tasks.faces.emotions import EMOTIONS, SIZE, Emotions
 from tasks.learning import weights
 from tasks.promote import promote

@@ -1,27 +1,16 @@
 import os
+import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.common.errors import Error
 from tasks.faces import photographs
+from tasks.faces.listing import listed
 from tests.tasks.people import save
-
-
-def test_a_folder_is_listed_with_those_in_it_but_for_the_output(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a/c.PNG", "out/.state/lock", "out/pictures/d.png", "notes.txt", ".hidden.webp"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-    found = photographs.listed(str(tmp_path), leave_out=".state")
-    assert [os.path.relpath(path, tmp_path) for path in found] == [".hidden.webp", "a/c.PNG", "b.jpg"]
-    with pytest.raises(Error, match="nothing fits the pattern"):
-        photographs.listed(f"{tmp_path}/*.gif")
-    (tmp_path / "empty.txt").write_text("\n")
-    with pytest.raises(Error, match="a path a line"):
-        photographs.listed(str(tmp_path / "empty.txt"))
 
 
 def test_the_index_reads_only_what_changed(tmp_path: Path) -> None:
@@ -41,7 +30,7 @@ def test_the_index_reads_only_what_changed(tmp_path: Path) -> None:
 def test_a_name_that_is_not_utf8_has_a_row(tmp_path: Path) -> None:
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
     Image.new("RGB", (4, 4)).save(path)
-    row = photographs.index(photographs.listed(str(tmp_path))).iloc[0]
+    row = photographs.index(listed(str(tmp_path))).iloc[0]
     assert row["reason"] == "its name is not UTF-8; rename it"
     assert row["image_path"].endswith(r"\udcff.png")
 
@@ -63,3 +52,40 @@ def test_a_file_that_changed_meanwhile_is_not_taken_for_the_one_that_was_listed(
     index = photographs.index([str(path)])
     save(path, np.ones((4, 4, 3), np.uint8))
     assert "changed meanwhile" in photographs.read(str(path), index["sha256"][0], 1000).reason
+
+
+@pytest.fixture
+def strange(tmp_path: Path) -> dict[str, str]:
+    """A pipe, a socket, a device and a folder, each called like a photograph, with what they are."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.jpg"))
+    (tmp_path / "device.jpg").symlink_to("/dev/zero")
+    (tmp_path / "folder.jpg").mkdir()
+    return {str(tmp_path / f"{what}.jpg"): f"a {what}, not a file" for what in ("pipe", "socket", "device", "folder")}
+
+
+def in_time(function: Any, *arguments: Any) -> Any:
+    """What a function returns, which must not wait for anybody."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(function(*arguments)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert found, "it waits"
+    return found[0]
+
+
+def test_what_is_no_file_has_a_row_and_is_not_waited_for(tmp_path: Path, strange: dict[str, str]) -> None:
+    good = str(save(tmp_path / "good.png", np.zeros((4, 4, 3), np.uint8)))
+    index = in_time(photographs.index, [*strange, good, "zero\0byte.png"])
+    assert dict(zip(index["image_path"][:4], index["reason"])) == strange
+    assert (index["sha256"] != "").tolist() == [False] * 4 + [True, False]
+    assert "not a file's name" in index["reason"][5]
+
+
+def test_a_pipe_in_place_of_a_photograph_that_was_listed_is_not_waited_for(strange: dict[str, str]) -> None:
+    for path, reason in strange.items():
+        assert in_time(photographs.read, path, "0" * 64, 1000).reason in (
+            f"OSError: {reason}",
+            "OSError: No such device or address",
+        )

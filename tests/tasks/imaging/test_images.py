@@ -58,6 +58,30 @@ def test_exif_orientation_is_applied(orientation):
     assert images.decode(content, annotated=(80, 40)).original == (80, 40)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_formats_agree_on_what_an_orientation_is(kind, orientation):
+    """Pixels, the original's size, and pixels as stored, for those that are annotated so."""
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"WEBP": {"lossless": True}, "TIFF": {"compression": "tiff_lzw"}}.get(kind, {})
+    content = encoded(Image.fromarray(pixels), kind, exif=exif, **options)
+    turned = orientation > 4
+    decoded = images.decode(content)
+    assert decoded.original == ((6, 10) if turned else (10, 6))
+    assert decoded.pixels.shape == ((10, 6, 3) if turned else (6, 10, 3))
+    expected = {
+        1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
+        5: pixels.transpose(1, 0, 2), 6: np.rot90(pixels, -1), 7: pixels[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(pixels),
+    }[orientation]  # fmt: skip
+    assert np.array_equal(decoded.pixels, expected)
+    if turned:
+        stored = images.decode(content, annotated=(10, 6))
+        assert stored.original == (10, 6)
+        assert np.array_equal(stored.pixels, pixels)
+
+
 def test_a_reduced_jpeg_is_never_smaller_than_asked():
     for size in (10, 50, 64, 127, 128, 300):
         pixels = images.decode(encoded(Image.new("RGB", (641, 479)), "JPEG"), at_least=size).pixels

@@ -2,6 +2,7 @@ import base64
 import io
 
 import numpy as np
+import pytest
 from PIL import Image, ImageSequence
 
 from tasks.imaging import pictures
@@ -23,6 +24,31 @@ def test_lines_stay_to_the_pixel():
     pixels = np.zeros((40, 1200, 3), np.uint8)
     pixels[::4] = (200, 30, 10)
     assert np.array_equal(np.asarray(opened(pictures.inline(encoded(pixels))).convert("RGB")), pixels)
+
+
+@pytest.mark.parametrize("photograph", [False, True])
+def test_what_is_transparent_stays_so(photograph: bool) -> None:
+    pixels = np.zeros((40, 1200, 4), np.uint8)
+    pixels[:, 600:] = (200, 30, 10, 255)
+    picture = opened(pictures.inline(encoded(pixels), photograph))
+    assert picture.mode == "RGBA"
+    alpha, middle = np.asarray(picture)[..., 3], picture.width // 2
+    assert (alpha[:, : middle - 5] == 0).all()
+    assert (alpha[:, middle + 5 :] == 255).all()
+
+
+def test_edges_and_colours_of_a_figure_stay() -> None:
+    pixels = np.full((16, 16, 4), (31, 73, 121, 255), np.uint8)
+    pixels[..., 3] = np.arange(256).reshape(16, 16)
+    pixels[0, 0] = 0
+    shown = np.asarray(opened(pictures.inline(encoded(pixels))))
+    assert np.abs(shown[..., 3].astype(int) - pixels[..., 3]).max() <= 8
+    assert (shown[shown[..., 3] > 0][:, :3] == (31, 73, 121)).all()
+    assert shown[-1, -1].tolist() == [31, 73, 121, 255]
+
+
+def test_what_is_not_has_no_alpha() -> None:
+    assert opened(pictures.inline(encoded(np.zeros((4, 4, 3), np.uint8)))).mode == "RGB"
 
 
 def test_photographs_become_small():

@@ -1,3 +1,5 @@
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,28 @@ def test_weights_of_another_version_of_the_network_are_refused(tmp_path: Path) -
     save_file(tensors, tmp_path / "old.safetensors", metadata={"darkroom": configuration().model_dump_json()})
     with pytest.raises(Error, match=r"made by another version of models/cnn\.py; .* dvc repro train@one"):
         weights.load(tmp_path / "old.safetensors")
+
+
+def test_a_changed_byte_and_a_value_that_is_not_finite_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    network = configuration().build()
+    weights.save(path, network, configuration())
+    assert weights.verified(path) == path
+    content = bytearray(path.read_bytes())
+    path.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(content).hexdigest()}))
+    assert weights.verified(path) == path
+    content[-9] ^= 1
+    path.write_bytes(content)
+    weights.load(path)
+    with pytest.raises(Error, match=r"damaged: its SHA-256 is not the one in net\.json"):
+        weights.verified(path)
+    path.with_suffix(".json").unlink()
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[3] = torch.nan
+    weights.save(path, network, configuration())
+    with pytest.raises(Error, match="values that are not finite"):
+        weights.verified(path)
+    for text in ("[]", "{}", "{"):
+        path.with_suffix(".json").write_text(text)
+        with pytest.raises(Error, match="not a weights file"):
+            weights.verified(path)
