@@ -29,6 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from tasks import config
 from tasks.common import files, provenance
 from tasks.common.errors import Error
+from tasks.common.processors import processors
 from tasks.config import Profile
 from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, parallel, photographs
 from tasks.faces.annotations import Parts, Row
@@ -103,7 +104,7 @@ def _annotate(
         left = [(p, sha256) for p, sha256 in zip(first["image_path"], first["sha256"]) if sha256 not in done]
         device = str(provenance.device(profile.params.device))
         if workers is None:
-            workers = 0 if len(left) < FEW and not profile.params.ray.address else _processors()
+            workers = 0 if len(left) < FEW and not profile.params.ray.address else processors()
         settings_of_run = {"source": name, "workers": workers, **settings.model_dump(mode="json", exclude={"source", "split"})}
         tags = {"profile": profile.name, "git_commit": provenance.git_commit(profile.root)}
         with tracking.run(profile, "annotate", name, settings_of_run, tags) as run:
@@ -187,10 +188,6 @@ def _make_folder(path: Path) -> None:
         raise Error(f"{path}: cannot be made ({error.strerror}); give another folder") from None
     if not os.access(path, os.W_OK):
         raise Error(f"{path}: cannot be written to; give another folder")
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _reasons(table: Any) -> dict[str, int]:

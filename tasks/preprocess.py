@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import sys
 import warnings
 from collections import deque
@@ -29,6 +28,7 @@ from tasks import config
 from tasks.common import cli
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
+from tasks.common.processors import processors
 from tasks.config import Profile
 from tasks.datasets import readers
 from tasks.datasets.arrays import Part, SplitWriter, moments
@@ -163,7 +163,7 @@ def _work(raw: Raw, splits: dict[str, Split], block: Prepare) -> Iterator[tuple[
         if _loses(problem, block):
             left.pop(problem.file, None)
     chunks: dict[Split, list[Job]] = {split: [] for split in SPLITS}
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = processors()
     waiting: deque[tuple[Split, int, Future[Part]]] = deque()
     with _one_thread_each(), _progress(block.dataset, len(left)) as advance, ThreadPoolExecutor(workers) as pool:
 

@@ -16,6 +16,7 @@ import psutil
 
 from tasks.common.cli import QUIET
 from tasks.common.errors import Error
+from tasks.common.processors import processors
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -38,11 +39,6 @@ CODE = Path(__file__).resolve().parents[2]
 PREFIX = "darkroom-ray-"
 # Seconds for Ray to start in.
 PATIENCE = 300.0
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -78,7 +74,7 @@ def connected(address: str | None, objects: int, cpus: int | None = None) -> Ite
                         "run the command on one of its machines, or set it to null"
                     ) from None
             else:
-                _start(folder, quiet, num_cpus=cpus or cores(), include_dashboard=False, object_store_memory=objects)
+                _start(folder, quiet, num_cpus=cpus or processors(), include_dashboard=False, object_store_memory=objects)
             found = ray.cluster_resources()
             yield {"cpu": found.get("CPU", 0.0), "gpu": found.get("GPU", 0.0)}
         finally:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 
 from tasks.common import provenance
-from tasks.common.cluster import cores
 from tasks.common.errors import Error
+from tasks.common.processors import processors
 from tasks.config import Profile, Sweep
 
 
@@ -25,7 +25,7 @@ def check(profile: Profile, name: str) -> None:
                 f"ray.address: {address} does not answer ({error}); start it (ray start --head), or set it to null"
             ) from None
         return
-    enough(sweep, name, {"cpu": float(cores()), "gpu": float(torch.cuda.device_count())}, "this machine")
+    enough(sweep, name, {"cpu": float(processors()), "gpu": float(torch.cuda.device_count())}, "this machine")
     provenance.device(profile.params.device)
 
 
