@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tasks import config
-from tasks.common import files, provenance
+from tasks.common import devices, files, provenance
 from tasks.common.errors import Error
 from tasks.common.processors import processors
 from tasks.config import Profile
@@ -102,7 +102,7 @@ def _annotate(
         first = index[index["sha256"] != ""].drop_duplicates("sha256")
         done = parts.done(to if settings.pictures else None)
         left = [(p, sha256) for p, sha256 in zip(first["image_path"], first["sha256"]) if sha256 not in done]
-        device = str(provenance.device(profile.params.device))
+        device = str(devices.choose(profile.params.device))
         if workers is None:
             workers = 0 if len(left) < FEW and not profile.params.ray.address else processors()
         settings_of_run = {"source": name, "workers": workers, **settings.model_dump(mode="json", exclude={"source", "split"})}

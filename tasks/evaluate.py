@@ -16,7 +16,7 @@ from rich.progress import track
 from torch import nn
 
 from tasks import config
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
 from tasks.config import Profile
@@ -48,7 +48,7 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     info = data.info(folder)
     trained = trained or profile.results(name)
     training_record = _training(trained)
-    device = provenance.device(profile.params.device)
+    device = devices.choose(profile.params.device)
     files = {seed: trained / "weights" / f"seed-{seed}.safetensors" for seed in training_record["seeds"]}
     networks = {seed: weights.load(file, device) for seed, file in files.items()}
     for seed, (_, configuration) in networks.items():

@@ -20,7 +20,7 @@ from torch import nn
 
 import models
 from tasks import config
-from tasks.common import provenance
+from tasks.common import devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, sha256, write_json, write_text
 from tasks.config import Profile
@@ -37,7 +37,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     """
     experiment = profile.experiment(name)
     info = data.info(profile.processed(experiment.data))
-    device = provenance.device(profile.params.device)
+    device = devices.choose(profile.params.device)
     parameters = check_budget(name, experiment, info)
     out = out or profile.results(name)
     # A run of its own has a state of its own; what the stage has done so far is not mixed with it.
@@ -72,7 +72,7 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             **experiment.model_dump(include={"data", "network", "architecture", "train", "teacher"}),
         }
         tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin,
-                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(parameters), "pretrained": origin}  # fmt: skip
+                "git_commit": configuration.git_commit, "device": devices.describe(device), "parameters": str(parameters), "pretrained": origin}  # fmt: skip
         with tracking.run(profile, name, f"{name}-seed-{seed}", settings, tags, run_id) as tracked:
             if tracked.id:
                 write_text(run_file, tracked.id)
@@ -117,8 +117,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
             "epochs": max(len(rows) for rows in histories.values()),
             "parameters": parameters,
             "train_seconds": round(seconds, 3),
-            "peak_memory_mb": round(provenance.peak_memory_mb(device), 1),
-            "device": provenance.describe(device),
+            "peak_memory_mb": round(devices.peak_memory_mb(device), 1),
+            "device": devices.describe(device),
             "threads": torch.get_num_threads(),
             "seeds": list(experiment.seeds),
             "trained_on": experiment.train.split,

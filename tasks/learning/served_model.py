@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.learning import training
 from tasks.learning import weights as files
 
@@ -19,7 +19,7 @@ class ServedModel:
     """What `mlflow.pyfunc.load_model` wraps."""
 
     def __init__(self, weights: Path) -> None:
-        self.device = provenance.device("auto")
+        self.device = devices.choose("auto")
         self.network, self.configuration = files.load(weights, self.device)
 
     def predict(self, model_input: np.ndarray) -> np.ndarray:

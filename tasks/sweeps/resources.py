@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.processors import processors
 from tasks.config import Profile, Sweep
@@ -26,7 +26,7 @@ def check(profile: Profile, name: str) -> None:
             ) from None
         return
     enough(sweep, name, {"cpu": float(processors()), "gpu": float(torch.cuda.device_count())}, "this machine")
-    provenance.device(profile.params.device)
+    devices.choose(profile.params.device)
 
 
 def enough(sweep: Sweep, name: str, present: Mapping[str, float], where: str) -> None:

@@ -28,7 +28,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.files import atomic
 from tasks.datasets.data import Info
@@ -96,7 +96,7 @@ def fit(
     configuration: weights.Configuration, recipe: Train, work: Work, number: int, path: Path, on_epoch: Callable[[Any], None]
 ) -> torch.nn.Module:
     """Train a trial's network on from its checkpoint; of one that is finished, give it its weights."""
-    device = provenance.device(work.device)
+    device = devices.choose(work.device)
     torch.manual_seed(work.seed)
     network = configuration.build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     train, val = (work.examples(split, device) for split in ("train", "val"))
