@@ -36,5 +36,6 @@ def holder(path: Path) -> str | None:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if any(file.path == wanted for file in process.open_files()):
-                return f"process {process.pid}: {shlex.join(process.cmdline())[:200]}"
+                command = " ".join(shlex.join(process.cmdline()).split())
+                return f"process {process.pid}: {command[:200]}"
     return None
