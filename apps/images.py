@@ -14,7 +14,7 @@ from torch import nn
 
 import models
 from tasks import apply as applying
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.profile import Profile
 from tasks.datasets import embedded
@@ -80,7 +80,7 @@ class Choice:
 @lru_cache(maxsize=4)
 def _load(path: Path, written: int, device: str) -> tuple[nn.Module, weights.Configuration]:
     """`written`: when, so that weights of a later rebuild are read again."""
-    return weights.load(path, provenance.device(device))
+    return weights.load(path, devices.choose(device))
 
 
 def choices(profile: Profile) -> dict[str, Choice]:

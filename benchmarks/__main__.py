@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tasks.common import provenance
+from tasks.common import devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 
@@ -33,7 +33,7 @@ def main(
     kept: list[dict[str, Any]] = json.loads(path.read_text())["benchmarks"] if path.exists() else []
     origin = {
         "git_commit": provenance.git_commit(ROOT),
-        "device": provenance.describe(torch.device("cpu")),
+        "device": devices.describe(torch.device("cpu")),
         "versions": provenance.versions(),
     }
     for name in names or BENCHMARKS:

@@ -20,6 +20,7 @@ from tasks import config
 from tasks.annotate import annotate
 from tasks.common.errors import Error
 from tasks.common.files import sha256
+from tasks.common.processors import processors
 from tasks.datasets import embedded
 from tasks.datasets.sources import DATASETS
 from tasks.faces import emotions, parallel
@@ -41,7 +42,7 @@ GROWTH = 1.1
 
 def run(root: Path) -> list[dict[str, Any]]:
     """The speed of both ways on all cores, and whether memory stays flat."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = processors()
     torch.set_num_threads(cores)
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         return [speed(root, Path(folder), cores), memory(root, Path(folder))]

@@ -1,6 +1,5 @@
 """A learned filter on a 12-megapixel photograph against the filter itself, as one writes it with OpenCV."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import models
 from benchmarks.timing import compare
 from tasks import config
 from tasks.common.errors import Error
+from tasks.common.processors import processors
 from tasks.imaging.filters import SIGMA, SOBEL_GAIN
 from tasks.imaging.tiles import filter_image
 
@@ -22,7 +22,7 @@ PREFERRED = "sobel-compact"
 
 def run(root: Path) -> list[dict[str, Any]]:
     """Both on all cores, from uint8 in memory to uint8 in memory. The weights' values do not change the time: they are fresh."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = processors()
     torch.set_num_threads(cores)
     cv2.setNumThreads(cores)
     name, experiment = chosen(config.load(root))

@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks import config, train
 from tasks.common import cluster
+from tasks.common.processors import processors
 from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.learning import weights
@@ -127,7 +128,7 @@ def run(root: Path, seeds: tuple[int, ...] = SEEDS, trials: int = TRIALS, epochs
         "train": {**recipe, "epochs": short},
         "scheduler": {"grace": short, "reduction": 2, "brackets": 1},
     }
-    cores = cluster.cores()
+    cores = processors()
     many, one = (
         [
             seconds(run_study(with_sweep(root, resources={"cpu": cpu}, **same), Random))

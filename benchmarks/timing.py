@@ -1,10 +1,11 @@
 """How two ways of doing one thing are compared: in one run, in alternating repeats, by the median ratio and its spread."""
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from tasks.common.processors import processors
 
 
 def compare(
@@ -42,7 +43,7 @@ def compared(
         "alternative": round(statistics.median(other for _, other in rates), 1),
         "description": description,
         "repeats": len(rates),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": processors(),
         **details,
     }
 

@@ -1,38 +1,38 @@
-"""Rebuild a profile: its DVC stages, one by one, as task runs. `python -m flows.rebuild --help`"""
+"""Rebuild a profile: one `dvc repro`, each stage of it a task run. `python -m flows.rebuild --help`"""
 
 import csv
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from filelock import FileLock, Timeout
-from prefect import State, flow, get_run_logger, task
+from prefect import State, Task, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas import TaskRun
 from prefect.states import Completed
 
 from flows import ROOT
 from tasks import config
 from tasks.common import stages
-from tasks.common.errors import Error
+from tasks.common.locks import alone
 from tasks.profile import Profile
 
 
+def mends(_: Task[..., Any], run: TaskRun, state: State) -> bool:
+    """Whether trying again may help: not where another process works in the project."""
+    return not isinstance(state.result(raise_on_failure=False), stages.Busy)
+
+
 @task(task_run_name="{name}", cache_policy=NO_CACHE)
-def stage(folder: Path, name: str) -> State:
-    """Run a stage, where DVC finds it stale."""
-    logger = get_run_logger()
-    if not stages.changed(folder, name):
-        logger.info("Stage '%s' didn't change, skipping", name)
-        return Completed(name="Unchanged", message=f"stage {name} didn't change")
-    stages.reproduce(folder, name, logger.info)
-    return Completed(message=f"stage {name} ran")
+def stage(dvc: stages.Reproduction, name: str) -> State:
+    """Follow a stage to its end."""
+    done = dvc.follow(name, get_run_logger().info)
+    if done.outcome == "unchanged":
+        return Completed(name="Unchanged", message=done.line)
+    return Completed(message=f"stage {name} ran" if done.outcome == "ran" else done.line)
 
 
-download = stage.with_options(retries=2, retry_delay_seconds=[10, 60])
+download = stage.with_options(retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=mends)
 
 
 @task(cache_policy=NO_CACHE)
@@ -51,24 +51,14 @@ def publish(profile: Profile) -> None:
 def rebuild(profile: str = ".") -> None:
     """Run what is stale in a profile's folder, seen from the project's. Fails with the name of the stage that failed.
 
-    Raises Error where another rebuild runs: DVC does one thing at a time.
+    Raises Error where another rebuild or another DVC process works in the project.
     """
     loaded = config.load(ROOT / profile)
-    with _alone(loaded.root / "runs" / "rebuild.lock"):
-        for name in stages.names(loaded.folder):
-            (download if name.startswith("download@") else stage)(loaded.folder, name)
-        publish(loaded)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """A lock that the system takes back when its holder dies; Prefect's own limit stays used up by a run that was killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise Error("another rebuild of this project runs; wait for its end, or stop it") from None
+    message = "another rebuild of this project runs; wait for its end, or stop it"
+    with alone(loaded.root / "runs" / "rebuild.lock", message), stages.Reproduction(loaded.folder) as dvc:
+        for name in dvc:
+            (download if name.startswith("download@") else stage)(dvc, name)
+    publish(loaded)
 
 
 def main(profile: Annotated[str, typer.Option(help="the folder of a params.yaml, seen from the project's")] = ".") -> None:

@@ -27,10 +27,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tasks import config
-from tasks.common import files, provenance
+from tasks.common import devices, files, provenance
 from tasks.common.errors import Error
 from tasks.profile import Profile
 from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
+from tasks.common.processors import processors
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
 from tasks.faces.precision import precision
@@ -93,7 +94,7 @@ def _annotate(
 ) -> dict[str, Any]:
     start = time.perf_counter()
     state = to / STATE
-    device = provenance.device(profile.params.device)
+    device = devices.choose(profile.params.device)
     computed_in = precision(settings.precision, device)
     parts = Parts(state / "parts" / _fingerprint(found, settings.model_copy(update={"precision": computed_in})))
     with _progress() as bar:
@@ -105,8 +106,9 @@ def _annotate(
         first = index[index["sha256"] != ""].drop_duplicates("sha256")
         done = parts.done(to if settings.pictures else None)
         left = [(p, sha256) for p, sha256 in zip(first["image_path"], first["sha256"]) if sha256 not in done]
+        device = str(devices.choose(profile.params.device))
         if workers is None:
-            workers = 0 if len(left) < FEW and not profile.params.ray.address else _processors()
+            workers = 0 if len(left) < FEW and not profile.params.ray.address else processors()
         settings_of_run = {"source": name, "workers": workers, **settings.model_dump(mode="json", exclude={"source", "split"})}
         tags = {"profile": profile.name, "git_commit": provenance.git_commit(profile.root)}
         with tracking.run(profile, "annotate", name, settings_of_run, tags) as run:
@@ -191,10 +193,6 @@ def _make_folder(path: Path) -> None:
         raise Error(f"{path}: cannot be made ({error.strerror}); give another folder") from None
     if not os.access(path, os.W_OK):
         raise Error(f"{path}: cannot be written to; give another folder")
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _reasons(table: Any) -> dict[str, int]:

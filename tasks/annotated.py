@@ -20,7 +20,7 @@ from PIL import Image
 import models
 from tasks import annotate as annotating
 from tasks import config, preprocess
-from tasks.common import provenance
+from tasks.common import devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic, atomic_folder, sha256, write_json
 from tasks.profile import Profile
@@ -71,8 +71,8 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
         "epochs": 0,
         "train_seconds": 0.0,
         "seconds": summary["seconds"],
-        "peak_memory_mb": round(provenance.peak_memory_mb(torch.device("cpu")), 1),
-        "device": provenance.describe(torch.device("cpu")),
+        "peak_memory_mb": round(devices.peak_memory_mb(torch.device("cpu")), 1),
+        "device": devices.describe(torch.device("cpu")),
         "precision": summary["precision"],
         "threads": torch.get_num_threads(),
         "seeds": [],

@@ -31,7 +31,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from tasks import config, kinds
-from tasks.common import files, provenance
+from tasks.common import devices, files
 from tasks.common.errors import Error
 from tasks.imaging import images
 from tasks.imaging.images import Undecodable
@@ -80,7 +80,7 @@ def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[n
     """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment."""
     profile.experiment(experiment)
     path = path or find_weights(profile, experiment)
-    network, configuration = weights.load(path, provenance.device(profile.params.device))
+    network, configuration = weights.load(path, devices.choose(profile.params.device))
     if configuration.experiment != experiment:
         raise Error(f"{path}: weights of {configuration.experiment}, not of {experiment}; give that name, or other weights")
     return network, configuration

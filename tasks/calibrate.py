@@ -17,7 +17,7 @@ from rich.progress import track
 from scipy.special import softmax
 
 from tasks import config
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets import data
@@ -63,7 +63,7 @@ def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibrati
 
 def trained(profile: Profile, name: str, calibration: Calibration = Calibration()) -> Emotions:
     """The first seed of an experiment as it is used on photographs. Raises Error as `Emotions.load` does."""
-    seed, device = profile.experiment(name).seeds[0], provenance.device(profile.params.device)
+    seed, device = profile.experiment(name).seeds[0], devices.choose(profile.params.device)
     loaded = Emotions.load(profile.results(name) / "weights" / f"seed-{seed}.safetensors")
     return Emotions(loaded.network, calibration, device, profile.experiment(name).train.precision)
 

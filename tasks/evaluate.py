@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import nn
 
 from tasks import config, kinds
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
 from tasks.datasets import data
@@ -48,7 +48,7 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     info = data.info(folder)
     trained = trained or profile.results(name)
     record = _training(trained)
-    device = provenance.device(profile.params.device)
+    device = devices.choose(profile.params.device)
     judge = _judge(profile, experiment)
     files = {seed: trained / "weights" / f"seed-{seed}.safetensors" for seed in record["seeds"]}
     networks = {seed: weights.load(file, device) for seed, file in files.items()}
@@ -59,7 +59,7 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     kind = kinds.part(info.task, "measure")
     split, validated = Data(folder, "test"), record["val_metrics"]
     # As it was trained: fp32 weights are not measured in bf16 because this processor has it.
-    precision = record.get("precision") or provenance.precision(experiment.train.precision, device)
+    precision = record.get("precision") or devices.precision(experiment.train.precision, device)
     console = Console(stderr=True)
     results: dict[int, dict[str, float]] = {}
     first: tuple[Test, np.ndarray] | None = None
@@ -123,7 +123,7 @@ def _judge(profile: Profile, experiment: Experiment) -> tuple[nn.Module, weights
     path = profile.weights(experiment.judge)
     if not path.is_file():
         raise Error(f"{path}: no such weights; train the judge first: dvc repro train@{experiment.judge}")
-    return weights.load(path, provenance.device(profile.params.device))
+    return weights.load(path, devices.choose(profile.params.device))
 
 
 def summary(results: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:

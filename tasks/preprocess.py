@@ -6,7 +6,6 @@ python -m tasks.preprocess NAME        NAME is a key of `preprocess` in params.y
 import hashlib
 import json
 import logging
-import os
 import sys
 import warnings
 from collections import deque
@@ -28,6 +27,8 @@ from tasks import config, kinds
 from tasks.common import cli
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
+from tasks.common.processors import processors
+from tasks.profile import Profile
 from tasks.datasets import readers
 from tasks.datasets.arrays import Part, SplitWriter, moments
 from tasks.datasets.data import SPLITS, Info, Split
@@ -160,7 +161,7 @@ def _work(raw: Raw, splits: dict[str, Split], block: Preparation, known: Any) ->
         if problem.kind in kind.LOSES:
             left.pop(problem.file, None)
     chunks: dict[Split, list[Job]] = {split: [] for split in SPLITS}
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = processors()
     waiting: deque[tuple[Split, int, Future[Part]]] = deque()
     with _one_thread_each(), _progress(block.dataset, len(left)) as advance, ThreadPoolExecutor(workers) as pool:
 

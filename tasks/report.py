@@ -17,6 +17,8 @@ import models
 from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import write_text
+from tasks.common.flat import flat
+from tasks.profile import Profile
 from tasks.datasets.data import SPLITS
 from tasks.imaging import figures
 from tasks.faces import report_faces
@@ -196,14 +198,17 @@ def _section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str
             if (folder / file).exists()
         ],
         "classes": pd.read_csv(per_class).to_dict("records") if per_class.exists() else [],
-        "recipe": _flat(
-            {
-                "network": experiment.network,
-                **experiment.architecture,
-                **experiment.train.model_dump(mode="json", exclude_defaults=True),
-                "seeds": list(experiment.seeds),
-            }
-        ),
+        "recipe": {
+            key: _listed(value)
+            for key, value in flat(
+                {
+                    "network": experiment.network,
+                    **experiment.architecture,
+                    **experiment.train.model_dump(mode="json", exclude_defaults=True),
+                    "seeds": list(experiment.seeds),
+                }
+            ).items()
+        },
         "cost": {
             "Parameters": f"{result['parameters']:,}",
             "Epochs": result["epochs"],
@@ -337,16 +342,8 @@ def _datasets(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> lis
     return [rows[key] for key in sorted(rows)]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = (
-                ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
-            )
-    return flat
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 
 def _distinct(values: Any) -> list[str]:

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import code, config, kinds
-from tasks.common import cluster, provenance
+from tasks.common import cluster, devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic, atomic_folder, write_json, write_text
 from tasks.datasets import data
@@ -180,7 +180,7 @@ def _write(profile: Profile, name: str, study: Study, fingerprint: str, out: Pat
         logger.warning(
             "%s: no trial is within the bound of %s; the nearest has %.4f", name, options.objective.bound, winner.val_loss
         )
-    table, curves, device = tables.trials(study), tables.curves(study), provenance.device(profile.params.device)
+    table, curves, device = tables.trials(study), tables.curves(study), devices.choose(profile.params.device)
     assert winner.kept is not None
     found = experiment(options, winner)
     best = {
@@ -215,9 +215,9 @@ def _write(profile: Profile, name: str, study: Study, fingerprint: str, out: Pat
         "epochs": len(curves),
         "train_seconds": round(float(table["seconds"].sum()), 3),
         "wall_seconds": round(study.clock(), 3),
-        "peak_memory_mb": round(provenance.peak_memory_mb(device), 1),
-        "device": provenance.describe(device),
-        "precision": provenance.precision(found.train.precision, device),
+        "peak_memory_mb": round(devices.peak_memory_mb(device), 1),
+        "device": devices.describe(device),
+        "precision": devices.precision(found.train.precision, device),
         "threads": max(1, int(options.resources.cpu)),
         "seeds": [options.seed],
         "git_commit": provenance.git_commit(profile.root),

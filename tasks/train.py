@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import models
 from tasks import code, config, kinds
-from tasks.common import provenance
+from tasks.common import devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, sha256, write_json, write_text
 from tasks.datasets import data
@@ -41,8 +41,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     experiment = profile.experiment(name)
     folder = profile.processed(experiment.data)
     info = data.info(folder)
-    device = provenance.device(profile.params.device)
-    precision = provenance.precision(experiment.train.precision, device)
+    device = devices.choose(profile.params.device)
+    precision = devices.precision(experiment.train.precision, device)
     parameters = check_budget(name, experiment, info)
     out = out or profile.results(name)
     # A run of its own has a state of its own; what the stage has done so far is not mixed with it.
@@ -63,8 +63,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
                 "epochs": max(len(rows) for rows in trained.histories.values()),
                 "parameters": parameters,
                 "train_seconds": round(trained.seconds, 3),
-                "peak_memory_mb": round(provenance.peak_memory_mb(device), 1),
-                "device": provenance.describe(device),
+                "peak_memory_mb": round(devices.peak_memory_mb(device), 1),
+                "device": devices.describe(device),
                 "precision": precision,
                 "threads": torch.get_num_threads(),
                 "seeds": list(experiment.seeds),
@@ -135,7 +135,7 @@ def _train(
             **experiment.model_dump(include={"data", "network", "architecture", "train", "after"}),
         }
         tags = {"profile": profile.name, "system": experiment.system, "data_hash": info.hash, "data_origin": info.origin, "precision": precision,
-                "git_commit": configuration.git_commit, "device": provenance.describe(device), "parameters": str(models.count_parameters(network)),
+                "git_commit": configuration.git_commit, "device": devices.describe(device), "parameters": str(models.count_parameters(network)),
                 "pretrained": origin}  # fmt: skip
         with tracking.run(profile, name, f"{name}-seed-{seed}", settings, tags, run_id) as tracked:
             if tracked.id:

@@ -1,9 +1,8 @@
 """Programs that we start, and end with everything that they started."""
 
 import subprocess
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -30,24 +29,14 @@ def stop(process: subprocess.Popen[str], patience: float = 15) -> None:
     process.wait()
 
 
-def stream(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], on_line: Callable[[str], None], keep: int = 20
-) -> tuple[int, list[str]]:
-    """Run a command, giving each line of its output to `on_line`. Returns its exit code and its last lines.
-
-    Whatever ends this function ends the command and all that it started.
-    """
-    last: deque[str] = deque(maxlen=keep)
+@contextmanager
+def running(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A command whose output, with its errors, is read by lines from `stdout`; the end of the block ends it and all that it started."""
     process = subprocess.Popen(
         command, cwd=folder, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line := line.rstrip():
-                last.append(line)
-                on_line(line)
-        return process.wait(), list(last)
+        yield process
     finally:
         stop(process)
         if process.stdout:

@@ -1,60 +1,136 @@
-"""The stages of a profile as DVC knows them: their order, whether one is stale, and running one."""
+"""The stages of a profile as DVC runs them: one `dvc repro`, cut into its stages by what it prints."""
 
 import os
+import re
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from tasks.common import processes
 from tasks.common.errors import Error
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
+from tasks.common.locks import holder
 
 FILE = "dvc.yaml"
+# Lines that an error shows.
+KEPT = 20
+# What DVC says when it comes to a stage, by what it does with it. A name may have a file's in front of it.
+BEGINS = {
+    "ran": re.compile(r"Running stage '(?:[^']*:)?([^':]+)':"),
+    "unchanged": re.compile(r"Stage '(?:[^']*:)?([^':]+)' didn't change, skipping"),
+    "cached": re.compile(r"Stage '(?:[^']*:)?([^':]+)' is cached - skipping run, checking out outputs"),
+}
+FAILED = re.compile(r"ERROR: failed to reproduce '(?:[^']*:)?([^':]+)'")
+BUSY = re.compile(r"ERROR: .*(Unable to acquire lock|is busy, it is being blocked by)")
+BLOCKER = re.compile(r"\(PID (\d+)\): (.*)")
 
 
-def names(folder: Path) -> list[str]:
-    """The stages of `folder/dvc.yaml`, each after those that it needs. Raises Error where DVC cannot read them."""
-    import networkx
-    from dvc.repo.graph import build_graph
-
-    with _repository(folder) as repository:
-        stages = repository.stage.load_file(str(folder / FILE))
-        place = {stage: index for index, stage in enumerate(stages)}
-        # DVC's edges go from a stage to what it needs.
-        graph = build_graph(stages).reverse()
-        return [stage.name for stage in networkx.lexicographical_topological_sort(graph, key=place.__getitem__)]
+class Busy(Error):
+    """Another process works in the project: trying again at once is of no use."""
 
 
-def changed(folder: Path, name: str) -> bool:
-    """Whether DVC would run the stage, or fetch its outputs from the cache."""
-    with _repository(folder) as repository, repository.lock:
-        return bool(repository.stage.load_one(str(folder / FILE), name).changed())
+class Stage(NamedTuple):
+    """What DVC has come to: `outcome` is `ran`, `unchanged`, `cached` (its outputs are fetched), or `failed` before it began."""
+
+    name: str
+    outcome: str
+    line: str
 
 
-def reproduce(folder: Path, name: str, on_line: Callable[[str], None]) -> None:
-    """Run one stage with `dvc repro`, giving each line that it prints to `on_line`. Raises Error with its last lines."""
-    environment = os.environ | {
-        # The stages say `python`; theirs is this one.
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "PYTHONUNBUFFERED": "1",
-    }
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name]
-    code, last = processes.stream(command, folder, environment, on_line)
-    if code:
-        raise Error(f"stage {name} failed:\n" + "\n".join(last))
+class Reproduction:
+    """A `dvc repro` of a profile's folder, which runs as long as the block.
+
+    Iterating gives the stages' names as DVC comes to them; each is then followed to its end with `follow`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running = ExitStack()
+        self._lines: Iterator[str] = iter(())
+        self._last: deque[str] = deque(maxlen=KEPT)
+        self._stage: Stage | None = None  # the one that DVC has come to
+
+    def __enter__(self) -> "Reproduction":
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def __iter__(self) -> Iterator[str]:
+        """Raises Error where DVC fails outside a stage, and Busy where another process works in the project."""
+        self._read()
+        while self._stage:
+            yield self._stage.name
+        self._check("")
+
+    def follow(self, name: str, on_line: Callable[[str], None]) -> Stage:
+        """Give each line of the stage's output to `on_line`, and return the stage at its end.
+
+        Where DVC has ended, since the stage had failed, it starts again. Raises Error with the last lines where it fails, and Busy.
+        """
+        if self._stage is None:
+            self._start()
+            self._read()
+            while self._stage and self._stage.name != name:
+                self._read()
+            if self._stage is None:
+                self._check(name)
+        stage = self._stage
+        assert stage is not None
+        on_line(stage.line)
+        self._read(on_line)
+        if self._stage is None:
+            self._check(name)
+        return stage
+
+    def _start(self) -> None:
+        self._running.close()
+        environment = os.environ | {
+            # The stages say `python`; theirs is this one.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [sys.executable, "-m", "dvc", "repro", FILE]
+        self._process = self._running.enter_context(processes.running(command, self.folder, environment))
+        assert self._process.stdout is not None
+        self._lines = filter(None, map(str.rstrip, self._process.stdout))
+
+    def _read(self, on_line: Callable[[str], None] = lambda line: None) -> None:
+        """Hand on lines until DVC comes to the next stage, or ends."""
+        self._last.clear()
+        if self._stage:
+            self._last.append(self._stage.line)
+        before = self._stage.name if self._stage else None
+        for line in self._lines:
+            if (found := _begins(line)) and not (found.outcome == "failed" and found.name == before):
+                self._stage = found
+                return
+            self._last.append(line)
+            on_line(line)
+        self._stage = None
+
+    def _check(self, name: str) -> None:
+        """Wait for DVC's end. Raises Error where it failed, with the stage's name or the file's, and with the last lines."""
+        if self._process.wait() == 0:
+            return
+        text = "\n".join(self._last)
+        if BUSY.search(text):
+            blocker = BLOCKER.search(text)
+            found = f"process {blocker[1]}: {blocker[2].strip()}" if blocker else self._holder()
+            raise Busy(f"another DVC process works in this project ({found}); wait for its end, or stop it")
+        raise Error((f"stage {name} failed:\n" if name else f"{self.folder / FILE}: ") + text)
+
+    def _holder(self) -> str:
+        locks = (folder / ".dvc" / "tmp" / "lock" for folder in (self.folder, *self.folder.parents))
+        return next((found for lock in locks if lock.exists() and (found := holder(lock))), "which one, it does not say")
 
 
-@contextmanager
-def _repository(folder: Path) -> Iterator["Repo"]:
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo(Repo.find_root(str(folder))) as repository:
-            yield repository
-    except DvcException as error:
-        raise Error(f"{folder / FILE}: {error}") from error
+def _begins(line: str) -> Stage | None:
+    for outcome, pattern in BEGINS.items():
+        if match := pattern.fullmatch(line):
+            return Stage(match[1], outcome, line)
+    match = FAILED.match(line)
+    return Stage(match[1], "failed", line) if match else None

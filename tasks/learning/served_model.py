@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks import kinds
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.learning import tensors
 from tasks.learning import weights as files
 
@@ -18,7 +18,7 @@ class ServedModel:
     """What `mlflow.pyfunc.load_model` wraps."""
 
     def __init__(self, weights: Path) -> None:
-        self.device = provenance.device("auto")
+        self.device = devices.choose("auto")
         self.network, self.configuration = files.load(weights, self.device)
 
     def predict(self, model_input: np.ndarray) -> np.ndarray:

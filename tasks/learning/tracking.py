@@ -24,6 +24,7 @@ import yaml
 
 from tasks.common.cli import QUIET
 from tasks.common.files import write_text
+from tasks.common.flat import flat
 from tasks.profile import Profile
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Run:
         def write(client: "MlflowClient") -> None:
             from mlflow.entities import RunTag
 
-            client.log_batch(self._id, tags=[RunTag(key, value) for key, value in _flat(tags).items()])
+            client.log_batch(self._id, tags=[RunTag(key, value) for key, value in _text(tags).items()])
 
         self._attempt(write)
 
@@ -197,7 +198,7 @@ class Run:
         def write(client: "MlflowClient") -> None:
             from mlflow.entities import Param, RunTag
 
-            known = [RunTag(key, value) for key, value in _flat(tags).items()]
+            known = [RunTag(key, value) for key, value in _text(tags).items()]
             if run_id is not None and (run := _find(client, run_id)) is not None:
                 self.id, self._experiment = run_id, run.info.experiment_id
                 self._finished_before = run.info.status == "FINISHED"
@@ -207,7 +208,7 @@ class Run:
                 return
             self._experiment = _experiment(client, self._root, experiment)
             self.id = client.create_run(self._experiment, run_name=name).info.run_id
-            values = [Param(key, value) for key, value in _flat(parameters).items()]
+            values = [Param(key, value) for key, value in _text(parameters).items()]
             client.log_batch(self.id, tags=known)
             for start in range(0, len(values), PARAMETERS_A_BATCH):
                 client.log_batch(self.id, params=values[start : start + PARAMETERS_A_BATCH])
@@ -311,15 +312,9 @@ def _environment() -> str:
     return "".join(f"{name}=={version}\n" for name, version in sorted(pairs, key=lambda pair: pair[0].lower()))
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            # The longest value that MLflow takes.
-            flat[f"{prefix}{key}"] = str(value)[:5000]
-    return flat
+def _text(values: Mapping[str, Any]) -> dict[str, str]:
+    """Flat keys, with values of the longest length that MLflow takes."""
+    return {key: str(value)[:5000] for key, value in flat(values).items()}
 
 
 def _copy_code(folder: Path) -> None:

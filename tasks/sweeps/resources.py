@@ -5,11 +5,10 @@ from collections.abc import Mapping
 
 import torch
 
-from tasks.common import provenance
-from tasks.common.cluster import cores
+from tasks.common import devices
 from tasks.common.errors import Error
-from tasks.params.sweep import Sweep
-from tasks.profile import Profile
+from tasks.common.processors import processors
+from tasks.config import Profile, Sweep
 
 
 def check(profile: Profile, name: str) -> None:
@@ -26,8 +25,8 @@ def check(profile: Profile, name: str) -> None:
                 f"ray.address: {address} does not answer ({error}); start it (ray start --head), or set it to null"
             ) from None
         return
-    enough(sweep, name, {"cpu": float(cores()), "gpu": float(torch.cuda.device_count())}, "this machine")
-    provenance.device(profile.params.device)
+    enough(sweep, name, {"cpu": float(processors()), "gpu": float(torch.cuda.device_count())}, "this machine")
+    devices.choose(profile.params.device)
 
 
 def enough(sweep: Sweep, name: str, present: Mapping[str, float], where: str) -> None:

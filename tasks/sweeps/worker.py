@@ -20,7 +20,7 @@ import torch
 from ray import tune
 
 from tasks import kinds
-from tasks.common import provenance
+from tasks.common import devices
 from tasks.common.files import atomic
 from tasks.datasets.data import Info
 from tasks.learning import weights
@@ -84,13 +84,13 @@ def fit(
     on_epoch: Callable[[Any], None],
 ) -> torch.nn.Module:
     """Train a trial's network on from its checkpoint; of one that is finished, give it its weights."""
-    device = provenance.device(work.device)
+    device = devices.choose(work.device)
     torch.manual_seed(work.seed)
     network = configuration.build()
     pretrain(network, experiment)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     train, val = (work.examples(split, device) for split in ("train", "val"))
-    precision = provenance.precision(experiment.train.precision, device)
+    precision = devices.precision(experiment.train.precision, device)
     objective = kinds.part(work.info.task, "objective").Objective(experiment.train, work.info, network, precision)
     fitter(experiment)(network, train, val, objective, work.seed, path, work.mark(number), on_epoch=on_epoch)
     return network

@@ -124,5 +124,20 @@ def test_a_second_rebuild_at_the_same_time_is_refused(make_project: MakeProject)
 
 
 def test_a_folder_without_dvc_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Error, match=r"dvc\.yaml"):
-        stages.names(tmp_path)
+    with pytest.raises(Error, match=r"dvc\.yaml"), stages.Reproduction(tmp_path) as dvc:
+        list(dvc)
+
+
+def test_a_project_that_is_in_use_is_not_tried_again(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.download, "retry_delay_seconds", [0, 0])
+    begun = []
+
+    def follow(_: Any, name: str, __: Any) -> None:
+        begun.append(name)
+        raise stages.Busy("another DVC process works in this project")
+
+    monkeypatch.setattr(stages.Reproduction, "follow", follow)
+    state = run(make_project())
+    assert state.is_failed()
+    assert "another DVC process works in this project" in state.message
+    assert begun == ["download@a"]

@@ -134,7 +134,7 @@ def test_a_full_disk_is_said_and_the_sweep_goes_on_once_there_is_room(make_profi
 def test_a_cluster_of_two_machines_that_loses_one(make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.cluster_utils import Cluster
 
-    for key, value in SETTINGS.items():
+    for key, value in (SETTINGS | {"RAY_AUTH_MODE": "disabled"}).items():
         monkeypatch.setenv(key, value)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 << 20})
     try:

@@ -1,16 +1,19 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from tasks.common.files import atomic, atomic_folder, sha256, write_json, write_text
+from tasks.common.errors import Error
+from tasks.common.files import atomic, atomic_folder, private_folder, sha256, write_json, write_text
 from tests.conftest import ROOT
 
 
@@ -103,3 +106,69 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
 def test_sha256_is_that_of_the_standard(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_threads_that_write_leave_the_umask_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> int:
+        raise AssertionError("the umask belongs to all threads")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: write_text(tmp_path / f"{i}", "text"), range(100)))
+    assert len(list(tmp_path.iterdir())) == 100
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_files_and_folders_follow_the_umask_of_the_moment(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "file", "")
+        with atomic_folder(tmp_path / "folder"):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_a_durable_file_is_on_the_disk_before_its_name_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of what survives a power cut: content, then name, then the folder that holds the name."""
+    events: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def record_fsync(handle: int) -> None:
+        events.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"file of {os.fstat(handle).st_size}")
+        fsync(handle)
+
+    def record_replace(*paths: Path) -> None:
+        events.append("rename")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(os, "replace", record_replace)
+    write_text(tmp_path / "file", "whole", durable=True)
+    assert events == ["file of 5", "rename", "folder"]
+    events.clear()
+    write_text(tmp_path / "file", "whole")
+    assert events == ["rename"]
+
+
+def test_a_private_folder_is_ours_alone(tmp_path: Path) -> None:
+    path = private_folder("compiled", tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert private_folder("compiled", tmp_path) == path
+    path.chmod(0o755)
+    with pytest.raises(Error, match="not a folder of yours alone"):
+        private_folder("compiled", tmp_path)
+    path.rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Error, match="not a folder of yours alone"):
+        private_folder("compiled", tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="giving a folder to another user is for root")
+def test_a_private_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    os.chown(private_folder("compiled", tmp_path), 12345, 12345)
+    with pytest.raises(Error, match="not a folder of yours alone"):
+        private_folder("compiled", tmp_path)

@@ -1,0 +1,79 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tasks.common import devices
+from tasks.common.errors import Error
+from tests.conftest import ROOT
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_a_cuda_gpu_or_the_processor_and_never_apple_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.choose("auto") == CPU
+    assert devices.choose("mps") == torch.device("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.choose("auto") == torch.device("cuda")
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(Error, match=r"this machine has no cuda; allowed here: auto, cpu"):
+        devices.choose("cuda")
+
+
+def has_bf16(environment: dict[str, str]) -> tuple[str, bool]:
+    """What `auto` is in a process of that environment, and whether the operator of a bf16 convolution runs there."""
+    code = """
+import torch
+from tasks.common import devices
+print(devices.precision("auto", torch.device("cpu")))
+x, w = torch.ones(1, 8, 8, 8, dtype=torch.bfloat16), torch.ones(8, 8, 3, 3, dtype=torch.bfloat16)
+try:
+    torch.ops.mkldnn._convolution_pointwise(x, w, None, [1, 1], [1, 1], [1, 1], 1, "none", [], "")
+    print("runs")
+except RuntimeError as error:
+    print("bf16" in str(error) and "refused")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    precision, ran = done.stdout.split()
+    return precision, ran == "runs"
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch is without oneDNN")
+@pytest.mark.parametrize("environment", [{}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}], ids=["as it is", "AVX2"])
+def test_auto_is_bf16_exactly_where_the_processor_computes_in_it(environment: dict[str, str]) -> None:
+    precision, runs = has_bf16(environment)
+    assert precision == ("bf16" if runs else "fp32")
+    if environment:
+        assert precision == "fp32"
+
+
+def test_a_named_precision_is_taken_and_another_refused() -> None:
+    assert devices.precision("bf16", CPU) == "bf16"
+    assert devices.precision("fp32", CPU) == "fp32"
+    with pytest.raises(Error, match="precision: fp8; allowed: auto, bf16, fp32"):
+        devices.precision("fp8", CPU)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu() -> None:
+    gpu = devices.choose("auto")
+    assert gpu.type == "cuda"
+    assert devices.describe(gpu) == torch.cuda.get_device_name(0)
+    before = devices.peak_memory_mb(gpu)
+    torch.ones(2**20, 10, device=gpu)
+    assert devices.peak_memory_mb(gpu) >= max(before, 40)
+    assert devices.precision("auto", gpu) == ("bf16" if torch.cuda.get_device_capability(0) >= (8, 0) else "fp32")
+
+
+def test_the_processor_has_a_name_and_memory() -> None:
+    assert devices.describe(CPU).startswith("cpu")
+    assert devices.peak_memory_mb(CPU) > 50
