@@ -29,9 +29,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from apps.faces import MAX_BYTES, Reader
 from tasks import config
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.faces import face_weights
 from tasks.params.face_settings import Annotate
+from tasks.profile import Profile
 
 HOST = "127.0.0.1"
 WAITING = 16  # photographs at once; further ones are told to come back

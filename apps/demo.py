@@ -21,8 +21,8 @@ from apps import images
 from tasks import config
 from tasks.common.cli import QUIET
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.params.preparation import Target
+from tasks.profile import Profile
 
 # Gradio reads its settings, and where uploads go, when it is imported.
 for _name, _value in {**QUIET, "HF_HUB_OFFLINE": "1"}.items():

@@ -12,10 +12,10 @@ import pandas as pd
 
 from apps import images
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.imaging import drawing
 from tasks.params.preparation import PrepareDetect
+from tasks.profile import Profile
 
 EXAMPLES = 5
 LOWEST = 0.05  # of the slider

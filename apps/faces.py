@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets.emotions import EMOTIONS
 from tasks.faces import annotations, annotator, face_weights, photographs
 from tasks.faces.annotations import Row
 from tasks.faces.annotator import Annotator
 from tasks.faces.photographs import Photograph
 from tasks.params.face_settings import Annotate
+from tasks.profile import Profile
 
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000

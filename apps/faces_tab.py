@@ -10,10 +10,10 @@ import gradio as gr
 from apps import images as shown
 from apps.faces import MAX_BYTES, MAX_PIXELS, Reader, Seen, sentence
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import embedded
 from tasks.datasets.emotions import EMOTIONS
 from tasks.datasets.sources import DATASETS
+from tasks.profile import Profile
 
 # What a file of the page is written by: its content and name, to the path that may be given out.
 Write = Callable[[bytes, str], str]

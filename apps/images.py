@@ -16,15 +16,15 @@ import models
 from tasks import apply as applying
 from tasks.common import devices
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import embedded
 from tasks.datasets.sources import DATASETS
 from tasks.evaluation import metrics
 from tasks.imaging import images
-from tasks.kinds.translate import filters
 from tasks.imaging.tiles import filter_image
+from tasks.kinds.translate import filters
 from tasks.learning import weights
 from tasks.params.preparation import PrepareTranslate, Target
+from tasks.profile import Profile
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import sklearn.datasets
 import torch
+from tasks.imaging.filters import SIGMA, SOBEL_GAIN
 
 import models
 from benchmarks.timing import compare
 from tasks import config
 from tasks.common.errors import Error
 from tasks.common.processors import processors
-from tasks.imaging.filters import SIGMA, SOBEL_GAIN
 from tasks.imaging.tiles import filter_image
 
 HEIGHT, WIDTH = 3000, 4000

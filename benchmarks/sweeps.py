@@ -12,9 +12,9 @@ import numpy as np
 from tasks import config, train
 from tasks.common import cluster
 from tasks.common.processors import processors
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.learning import weights
+from tasks.profile import Profile
 from tasks.sweep import experiment
 from tasks.sweeps import resources, tuning
 from tasks.sweeps.study import Study, Trial

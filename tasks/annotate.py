@@ -29,9 +29,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from tasks import config
 from tasks.common import devices, files, provenance
 from tasks.common.errors import Error
-from tasks.profile import Profile
-from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
 from tasks.common.processors import processors
+from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
 from tasks.faces.precision import precision

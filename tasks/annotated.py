@@ -23,7 +23,6 @@ from tasks import config, preprocess
 from tasks.common import devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic, atomic_folder, sha256, write_json
-from tasks.profile import Profile
 from tasks.datasets import readers
 from tasks.datasets.records import Raw
 from tasks.faces import face_weights, found_faces

@@ -18,9 +18,9 @@ from tasks.annotated import photographs, write_photographs
 from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
 from tasks.datasets.data import info
-from tasks.kinds.detect import detections
 from tasks.faces import found_faces
 from tasks.faces.detector import Faces, merge
+from tasks.kinds.detect import detections
 from tasks.params.face_settings import FindFaces
 from tasks.profile import Profile
 

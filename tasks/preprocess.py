@@ -28,7 +28,6 @@ from tasks.common import cli
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
 from tasks.common.processors import processors
-from tasks.profile import Profile
 from tasks.datasets import readers
 from tasks.datasets.arrays import Part, SplitWriter, moments
 from tasks.datasets.data import SPLITS, Info, Split

@@ -17,10 +17,11 @@ from tasks.calibrate import trained, worsened
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
 from tasks.datasets import data
-from tasks.imaging import figures
-from tasks.kinds.classify.metrics import calibration_error, classify
 from tasks.faces import reliability_figures
 from tasks.faces.calibration import Calibration, accuracy_by_coverage, bins
+from tasks.imaging import figures
+from tasks.kinds.classify.metrics import calibration_error, classify
+from tasks.profile import Profile
 
 # Shares of the faces that get an answer.
 COVERAGES = np.arange(1, 21) / 20

@@ -18,12 +18,11 @@ from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import write_text
 from tasks.common.flat import flat
-from tasks.profile import Profile
 from tasks.datasets.data import SPLITS
-from tasks.imaging import figures
 from tasks.faces import report_faces
-from tasks.imaging import pictures
+from tasks.imaging import figures, pictures
 from tasks.params.experiment import Student
+from tasks.profile import Profile
 from tasks.reports import overview, pages, report_sweeps
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ from tasks.datasets import pictures, sets
 from tasks.datasets.records import Raw, Settings
 
 
-
 def read(folder: Path, block: Settings) -> Raw:
     """Read the raw folder of `block.dataset`: by its own reader, or as a folder of pictures where it has none.
 

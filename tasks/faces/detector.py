@@ -19,8 +19,8 @@ from models.yolov8 import Inference
 from tasks.common.errors import Error
 from tasks.faces.precision import precision as resolve
 from tasks.imaging import images
-from tasks.learning.tensors import to_float
 from tasks.learning import foreign, weights
+from tasks.learning.tensors import to_float
 from tasks.learning.weights import Configuration
 from tasks.params.face_settings import FindFaces
 

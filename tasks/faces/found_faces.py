@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tasks.datasets.records import Item
-from tasks.imaging import figures
-from tasks.kinds.detect import detections
 from tasks.faces import photographs
 from tasks.faces.annotator import Files
 from tasks.faces.detector import Faces
+from tasks.imaging import figures
 from tasks.imaging.figures import BLUE, ORANGE, TEXT, plain
+from tasks.kinds.detect import detections
 from tasks.kinds.detect.detections import CORNERS
 from tasks.params.face_settings import Annotate
 

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tasks.imaging.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain
 from tasks.faces.calibration import Calibration
+from tasks.imaging.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain
 
 # Faces in a bin of sharpness.
 PER_BIN = 500

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.profile import Profile
 from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.annotations import FLAGS, UNCERTAIN
 from tasks.imaging import pictures

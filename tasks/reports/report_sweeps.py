@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.profile import Profile
 from tasks.imaging import pictures
+from tasks.profile import Profile
 
 FIGURES = {
     "front.png": "Validation loss and parameters of every trial that trained, and those that no other one betters in both.",

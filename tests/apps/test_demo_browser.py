@@ -12,10 +12,10 @@ from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from apps import images
-from tasks.profile import Profile
 from tasks.faces import annotations, annotator, contact_sheet, photographs
 from tasks.faces.annotations import EMOTIONS, Parts
 from tasks.params.preparation import Target
+from tasks.profile import Profile
 from tests.apps.conftest import CHROMIUM, serving, untrained_profile
 from tests.tasks import people
 

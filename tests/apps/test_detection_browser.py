@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 
 from apps import detection
 from tasks import train
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.learning import weights
+from tasks.profile import Profile
 from tests.apps.conftest import serving
 from tests.apps.test_demo_browser import CHROMIUM, browser, page, photograph
 from tests.tasks.detection_data import detection_profile

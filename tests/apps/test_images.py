@@ -11,10 +11,10 @@ from PIL import Image
 from apps import images
 from tasks import config
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.evaluation import metrics
 from tasks.imaging import filters
 from tasks.params.preparation import Target
+from tasks.profile import Profile
 from tests.apps.conftest import untrained_profile
 
 

@@ -10,9 +10,9 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from flows.apply import apply
 from tasks import train
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.learning import weights
+from tasks.profile import Profile
 
 MakeProfile = Callable[..., Profile]
 

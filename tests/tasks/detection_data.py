@@ -9,8 +9,8 @@ import yaml
 
 from tasks import config
 from tasks.common.files import write_json
-from tasks.profile import Profile
 from tasks.datasets.data import Info
+from tasks.profile import Profile
 
 CLASSES = ("red", "green")
 

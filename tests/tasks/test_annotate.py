@@ -19,12 +19,12 @@ from PIL import Image
 
 from tasks.annotate import STATE, annotate
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.faces import annotations
 from tasks.faces.annotator import Annotator
 from tasks.faces.face_weights import find
 from tasks.faces.photographs import decode
 from tasks.params.face_settings import Weights
+from tasks.profile import Profile
 from tests.conftest import ROOT
 from tests.tasks import people
 from tests.tasks.people import FACES, QUICK

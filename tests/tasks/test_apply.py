@@ -19,10 +19,10 @@ from tasks import apply as application
 from tasks import train
 from tasks.apply import Applied, apply
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.imaging.tiles import filter_image
 from tasks.learning import weights
+from tasks.profile import Profile
 
 ROOT = Path(__file__).parents[2]
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)

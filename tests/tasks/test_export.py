@@ -12,11 +12,11 @@ import torch
 from models.boxes import suppress
 from tasks import train
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.export import export
 from tasks.learning import pretrained, training, weights
 from tasks.params.experiment import Pretrained
+from tasks.profile import Profile
 from tests.tasks.detection_data import detection_profile
 
 # The exporter's own use of what torch and Python are about to drop.

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 from pydantic import TypeAdapter
+from tasks.imaging.filters import target
 
 from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets.data import SPLITS, Data, info
 from tasks.datasets.records import Item, Raw
-from tasks.imaging.filters import target
 from tasks.params.preparation import Prepare
 
 

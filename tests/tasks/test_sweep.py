@@ -14,9 +14,9 @@ import yaml
 
 from tasks import config
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.evaluate import evaluate
+from tasks.profile import Profile
 from tasks.report import report
 from tasks.sweep import sweep
 from tasks.train import train

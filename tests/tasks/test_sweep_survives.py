@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from tasks.common.cluster import SETTINGS
-from tasks.profile import Profile
 from tasks.datasets import data
+from tasks.profile import Profile
 from tasks.sweeps.study import Study, startup
 from tests.conftest import ROOT
 from tests.sweeps import with_sweep

@@ -14,9 +14,9 @@ import yaml
 
 from tasks import config
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.evaluate import evaluate
 from tasks.learning import weights
+from tasks.profile import Profile
 from tasks.train import train
 from tests.conftest import ROOT
 

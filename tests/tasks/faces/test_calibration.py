@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
-
 from tasks.evaluation.metrics import calibration_error
+
 from tasks.faces.calibration import accuracy_by_coverage, bins, fit_temperature, floor_of, threshold_for
 
 

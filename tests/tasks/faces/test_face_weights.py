@@ -9,10 +9,10 @@ import pytest
 
 import models
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.faces.detector import read
 from tasks.faces.emotions import Emotions
 from tasks.faces.face_weights import find
+from tasks.profile import Profile
 from tests.tasks.people import QUICK
 
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from tasks import train
 from tasks.apply import apply
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.imaging import drawing
 from tasks.learning import weights
 from tasks.learning.weights import Configuration
+from tasks.profile import Profile
 from tests.tasks.detection_data import detection_profile
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tasks.learning.training import to_bytes, to_float
 from torch import Tensor, nn
 
 import models
 from tasks.common.errors import Error
 from tasks.imaging import filters
 from tasks.imaging.tiles import filter_image, tiles
-from tasks.learning.training import to_bytes, to_float
 from tasks.params.preparation import Target
 
 SIDES = st.integers(1, 50)

@@ -11,18 +11,18 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks.learning.distillation import Taught, taught
 from torch import nn
 
 import models
 from tasks import config
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.evaluate import evaluate
 from tasks.learning import training, weights
-from tasks.learning.distillation import Taught, taught
 from tasks.learning.optimizers import Update
 from tasks.params.experiment import Student, Train
+from tasks.profile import Profile
 from tasks.train import train
 
 MakeProfile = Callable[..., Profile]

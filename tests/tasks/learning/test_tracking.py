@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from tasks.profile import Profile
 from tasks.learning import tracking, training, weights
+from tasks.profile import Profile
 
 MakeProfile = Callable[..., Profile]
 TINY = {"experiment": "classes", "seed": 0, "git_commit": "unknown", "data_hash": "0", "size": 16, "inputs": 3}

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
 from tasks.learning import training
 from tasks.learning.optimizers import Update
 from tasks.params.experiment import Train
+from tasks.profile import Profile
 from tasks.train import describe
 
 MakeProfile = Callable[..., Profile]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tasks import config
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.params.spaces import Domain, replaced
+from tasks.profile import Profile
 from tests.conftest import ROOT
 from tests.sweeps import block, with_sweep
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tasks.sweeps.tuning import Conductor
 
 from tasks import config
 from tasks.common.errors import Error
-from tasks.profile import Profile
 from tasks.datasets import data
+from tasks.profile import Profile
 from tasks.sweeps.study import Study, Trial, startup
-from tasks.sweeps.tuning import Conductor
 from tests.sweeps import block
 
 MakeProfile = Callable[..., Profile]
