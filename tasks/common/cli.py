@@ -23,14 +23,20 @@ QUIET = {
 }
 
 
-def run(command: Callable[..., Any]) -> None:
-    """Run a typed function as a command line; what the user can put right is said in a sentence, without a traceback."""
+def run(command: Callable[..., Any] | typer.Typer) -> None:
+    """Run a typed function, or several as a Typer app, as a command line.
+
+    What the user can put right is said in a sentence, without a traceback.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     # What was imported lives to the end: without looking for garbage among it, over and over, the imports to come take a second less.
     gc.freeze()
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
+    if isinstance(command, typer.Typer):
+        app = command
+    else:
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command()(command)
     try:
         app()
     except Error as error:
