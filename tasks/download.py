@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -142,6 +143,10 @@ class Supply:
     def origin(self) -> str:
         return "url"
 
+    @property
+    def files(self) -> tuple[File, ...]:
+        return self.source.files
+
     def want(self, file: File) -> Want | None:
         """How to get a file; None where it may be done without. Raises Error where there is no way."""
         if not file.urls:
@@ -152,14 +157,16 @@ class Supply:
                 f"cd DIR/{self.dataset} && sha256sum {file.name} > SHA256SUMS\n"
                 f"  and set DARKROOM_MIRROR=DIR (the other data sets still come from their URLs)"
             )
-        check = _not_coco if file.name.endswith(".json") else None
+        check = check_of(file)
         return Want(
             file.name, file.urls, file.sha256, file.published, file.size, member=file.member, check=check, advice=self._advice
         )
 
     def want_image(self, images: Images, name: str, pixels: tuple[int, int]) -> Want:
         places = tuple(url + name for url in images.urls)
-        return Want(f"{images.folder}/{name}", places, limit=MAX_IMAGE, check=partial(_not_decoded, pixels), advice=self._advice)
+        return Want(
+            f"{images.folder}/{name}", places, limit=MAX_IMAGE, check=partial(_not_decoded, (pixels,)), advice=self._advice
+        )
 
     @property
     def _advice(self) -> str:
@@ -174,12 +181,26 @@ class Mirror(Supply):
     """Where files come from: a folder or an http URL with `<dataset>/<file>`, and the hashes of its `SHA256SUMS`."""
 
     root: str
+    folder: str  # the data set's, or that of the one which its files stand within
     sums: dict[str, str]
     version: str  # SHA-256 of SHA256SUMS
 
     @property
     def origin(self) -> str:
         return f"mirror:{self.version[:12]}"
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        repacked = self.source.repacked
+        return repacked if repacked and self._has(repacked) and not self._has(self.source.files) else self.source.files
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has all files of the data set."""
+        return self._has(self.files)
+
+    def _has(self, files: tuple[File, ...]) -> bool:
+        return all(file.name in self.sums or file.optional for file in files)
 
     def want(self, file: File) -> Want | None:
         if file.name not in self.sums and file.optional:
@@ -193,12 +214,12 @@ class Mirror(Supply):
     def _want(self, name: str) -> Want:
         if name not in self.sums:
             raise Error(
-                f"the mirror {self.root} has no {self.dataset}/{name} in {self.dataset}/SHA256SUMS; complete it, or take "
-                f"the folder {self.dataset} out of it, so that the data set comes from its URLs"
+                f"the mirror {self.root} has no {self.folder}/{name} in {self.folder}/SHA256SUMS; complete it, or take "
+                f"the folder {self.folder} out of it, so that the data set comes from its URLs"
             )
-        place = _join(self.root, f"{self.dataset}/{name}")
+        place = _join(self.root, f"{self.folder}/{name}")
         advice = f"Put the mirror {self.root} right, or unset DARKROOM_MIRROR"
-        return Want(name, (place,), self.sums[name], f"the mirror's {self.dataset}/SHA256SUMS", advice=advice)
+        return Want(name, (place,), self.sums[name], f"the mirror's {self.folder}/SHA256SUMS", advice=advice)
 
 
 def _join(root: str, name: str) -> str:
@@ -209,36 +230,49 @@ def _mirror(fetcher: Fetcher, root: str, name: str, source: Dataset, state: Path
     """The mirror's part for a data set; None without a mirror, or where it has nothing of this data set. Raises Error."""
     if not root:
         return None
-    missing = f"{name}: the mirror {root} does not have it; taking it from its URLs"
+    if (text := _sums(fetcher, root, name, state)) is not None:
+        return _read_sums(root, name, name, source, text)
+    if source.within and (text := _sums(fetcher, root, source.within, state)) is not None:
+        mirror = _read_sums(root, name, source.within, source, text)
+        # What has the other data set alone lacks nothing.
+        if mirror.whole:
+            return mirror
+    _say(f"{name}: the mirror {root} does not have it; taking it from its URLs")
+    return None
+
+
+def _sums(fetcher: Fetcher, root: str, folder: str, state: Path) -> bytes | None:
+    """The content of `<mirror>/<folder>/SHA256SUMS`; None where the mirror has no such folder. Raises Error."""
     if is_url(root):
         path = state / "SHA256SUMS"
         path.unlink(missing_ok=True)
         try:
             advice = "Check the address in DARKROOM_MIRROR, and that its server runs"
-            fetcher.get(Want("SHA256SUMS", (_join(root, f"{name}/SHA256SUMS"),), limit=MAX_SUMS, advice=advice), state)
+            fetcher.get(Want("SHA256SUMS", (_join(root, f"{folder}/SHA256SUMS"),), limit=MAX_SUMS, advice=advice), state)
         except NotThere:
-            _say(missing)
             return None
-    else:
-        folder = Path(_join(root, name))
-        path = folder / "SHA256SUMS"
-        if not folder.parent.is_dir():
-            raise Error(f"DARKROOM_MIRROR={root}: no such folder")
-        if not folder.is_dir():
-            _say(missing)
-            return None
-        if not path.is_file():
-            raise Error(f"{path}: no such file; make it there: find * -type f -exec sha256sum {{}} + > SHA256SUMS")
-    text = path.read_bytes()
-    if is_url(root):
+        text = path.read_bytes()
         path.unlink()
+        return text
+    place = Path(_join(root, folder))
+    path = place / "SHA256SUMS"
+    if not place.parent.is_dir():
+        raise Error(f"DARKROOM_MIRROR={root}: no such folder")
+    if not place.is_dir():
+        return None
+    if not path.is_file():
+        raise Error(f"{path}: no such file; make it there: find * -type f -exec sha256sum {{}} + > SHA256SUMS")
+    return path.read_bytes()
+
+
+def _read_sums(root: str, name: str, folder: str, source: Dataset, text: bytes) -> Mirror:
     sums: dict[str, str] = {}
     for line in text.decode(errors="replace").splitlines():
         match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)", line)
         if not match:
-            raise Error(f"{_join(root, name)}/SHA256SUMS: not lines of a SHA-256, two spaces and a name: {line[:80]!r}")
+            raise Error(f"{_join(root, folder)}/SHA256SUMS: not lines of a SHA-256, two spaces and a name: {line[:80]!r}")
         sums[match[2]] = match[1].lower()
-    return Mirror(name, source, root, sums, hashlib.sha256(text).hexdigest())
+    return Mirror(name, source, root, folder, sums, hashlib.sha256(text).hexdigest())
 
 
 # ----------------------------------------------------------------------------------------------------- a data set's files and images
@@ -246,7 +280,7 @@ def _mirror(fetcher: Fetcher, root: str, name: str, source: Dataset, state: Path
 
 def _everything(fetcher: Fetcher, source: Dataset, supply: Supply, work: Path, options: Download) -> dict[str, Got]:
     """All files of a data set, and the images that its annotations list, into the folder `work`."""
-    wants = [want for file in source.files if (want := supply.want(file))]
+    wants = [want for file in supply.files if (want := supply.want(file))]
     _say(f"{supply.dataset}: {len(wants)} files from {getattr(supply, 'root', 'their URLs')}")
     got = fetcher.all(wants, work)
     for images in source.images:
@@ -255,15 +289,34 @@ def _everything(fetcher: Fetcher, source: Dataset, supply: Supply, work: Path, o
     return got
 
 
-def _not_decoded(pixels: tuple[int, int], path: Path) -> str:
+def check_of(file: File) -> Callable[[Path], str] | None:
+    """What says of a file without a published hash what is wrong with it, or nothing; None for a kind that cannot be checked."""
+    if file.name.endswith(".json"):
+        return _not_coco
+    if file.sizes:
+        return partial(_not_decoded, file.sizes)
+    if file.name.endswith(archives.ENDINGS):
+        return partial(_not_unpacked, file.name)
+    return None
+
+
+def _not_decoded(sizes: tuple[tuple[int, int], ...], path: Path) -> str:
     try:
         with Image.open(path) as image:
-            if image.size != pixels:
-                return f"its size is {image.size} pixels, and {pixels} in the annotations"
+            if image.size not in sizes:
+                return f"its size is {image.size} pixels, and {' or '.join(map(str, sizes))} is expected"
             image.load()
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         return f"it does not decode as an image ({error})"
     return ""
+
+
+def _not_unpacked(name: str, path: Path) -> str:
+    """Each file is read to its end, where its checksum stands."""
+    try:
+        return "" if sum(1 for _ in archives.read_members(path, name=name)) else "it is an empty archive"
+    except Error as error:
+        return str(error)
 
 
 def _not_coco(path: Path) -> str:
