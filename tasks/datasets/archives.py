@@ -179,13 +179,5 @@ def _damage(path: Path) -> Iterator[None]:
     """Say in one sentence what the readers of archives say in many ways."""
     try:
         yield
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        gzip.BadGzipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        UnicodeError,
-    ) as error:
+    except _DAMAGES as error:
         raise Error(f"{path}: damaged or cut short ({error}); delete it and download it again") from None

@@ -3,7 +3,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tasks import download
+from tasks.datasets import supply
 from tasks.datasets.sources import DATASETS, Dataset, File
 
 ALL = [(name, file) for name, dataset in DATASETS.items() for file in dataset.files]
@@ -29,7 +29,7 @@ def test_a_hash_says_where_it_was_published(name: str, file: File) -> None:
         assert urlsplit(url).netloc
     # Without a URL a user is told what to do; without a hash only what can be checked by parsing or decoding comes from a URL.
     assert file.urls or DATASETS[name].by_hand
-    assert file.sha256 or not file.urls or download.check_of(file)
+    assert file.sha256 or not file.urls or supply.check_of(file)
 
 
 def test_two_files_do_not_share_a_hash_unless_they_are_members_of_one_archive() -> None:
