@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import models
 from tasks.common import files
 from tasks.common.errors import Error
-from tasks.datasets.transfer import Effort, Fetcher, Want
+from tasks.datasets.transfer import Effort, Fetcher, Want, kept_as
 from tasks.faces.annotator import Files
 from tasks.faces.detector import INSIDE, NMS, SIZES, THRESHOLD
 from tasks.learning import weights
@@ -57,6 +57,6 @@ def place(profile: Profile, what: str, given: Weights) -> Path:
     assert given.url is not None
     name = Path(urlsplit(given.url).path).name or "weights"
     advice = f"download it by hand, and give it as source: path; or take source: embedded ({key})"
-    want = Want(f"{(given.sha256 or 'unchecked')[:12]}-{name}", (given.url,), given.sha256, key, limit=MAX_WEIGHTS, advice=advice)
+    want = Want(kept_as(given.url, given.sha256), (given.url,), given.sha256, key, limit=MAX_WEIGHTS, advice=advice)
     with Fetcher(name, Effort()) as fetcher:
         return fetcher.get(want, profile.state("weights")).path

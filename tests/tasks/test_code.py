@@ -51,7 +51,9 @@ def covered(folder: Path, step: str, name: str) -> set[str]:
 
 def neutral() -> set[str]:
     """Neutral code and all that it imports: what reads params.yaml, draws bars, keeps records."""
-    waiting = [path for place in code.NEUTRAL for path in ([ROOT / place] if place.endswith(".py") else (ROOT / place).rglob("*.py"))]
+    waiting = [
+        path for place in code.NEUTRAL for path in ([ROOT / place] if place.endswith(".py") else (ROOT / place).rglob("*.py"))
+    ]
     found: set[Path] = set()
     while waiting:
         path = waiting.pop()
@@ -87,13 +89,17 @@ def alone(profile: Profile, name: str) -> Path:
 
 
 def test_downloads_and_preparations_import_what_their_digests_name(tmp_path: Path) -> None:
-    folder = write(tmp_path / "profile", preprocess={"digits": {"dataset": "mnist-5k", "task": "classify", "validation": 500, "test": 500}})
+    folder = write(
+        tmp_path / "profile", preprocess={"digits": {"dataset": "mnist-5k", "task": "classify", "validation": 500, "test": 500}}
+    )
     assert imported(DOWNLOAD, folder, "mnist-5k") <= covered(folder, "download", "mnist-5k")
     assert imported(PREPROCESS, folder, "digits") <= covered(folder, "preprocess", "digits")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("classes", "classify"), ("pairs", "translate")])
-def test_trainings_and_evaluations_import_what_their_digests_name(make_profile: Callable[..., Profile], name: str, kind: str) -> None:
+def test_trainings_and_evaluations_import_what_their_digests_name(
+    make_profile: Callable[..., Profile], name: str, kind: str
+) -> None:
     folder = alone(make_profile(epochs=1), name)
     assert imported(TRAIN, folder, name) - served(kind) <= covered(folder, "train", name)
     assert imported(EVALUATE, folder, name) <= covered(folder, "evaluate", name)
@@ -116,7 +122,14 @@ def test_annotations_and_sweeps_import_what_their_digests_name(tmp_path: Path, m
     params = yaml.safe_load((folder / "params.yaml").read_bytes())
     block = {key: value for key, value in params["experiments"]["classes"].items() if key != "seeds"}
     space = {"train.optimizer.lr": {"float": [0.001, 0.1], "log": True}}
-    block |= {"space": space, "objective": {"name": "loss"}, "trials": 2, "scheduler": {"grace": 1}, "time_budget": 300, "seed": 0}
+    block |= {
+        "space": space,
+        "objective": {"name": "loss"},
+        "trials": 2,
+        "scheduler": {"grace": 1},
+        "time_budget": 300,
+        "seed": 0,
+    }
     params |= {"experiments": {}, "comparisons": {}, "sweeps": {"search": block}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     assert imported(SWEEP, folder, "search") - served("classify") <= covered(folder, "sweep", "search")
@@ -148,7 +161,9 @@ def test_comments_docstrings_and_descriptions_change_no_digest(copy: Path) -> No
     text = loop.read_text()
     loop.write_text(text.replace('"""The one training loop', '"""Another docstring. The one training loop') + "\n# A comment.\n")
     recipe = copy / "tasks" / "params" / "recipe.py"
-    recipe.write_text(recipe.read_text().replace('description="the highest learning rate of the schedule"', 'description="other words"'))
+    recipe.write_text(
+        recipe.read_text().replace('description="the highest learning rate of the schedule"', 'description="other words"')
+    )
     assert loop.read_text() != text
     assert changed(before, digests(copy)) == set()
 
@@ -162,7 +177,12 @@ def test_a_constant_changes_the_digests_of_its_dependants_and_no_others(copy: Pa
     users |= {name for name, block in params["experiments"].items() if block.get("after") in users}
     sweeps = {name for name, block in params["sweeps"].items() if block["network"] == "cnn"}
     assert users
-    own = {f"{step}@{name}" for step in ("train", "evaluate") for name, block in params["experiments"].items() if block["network"] == "cnn"}
+    own = {
+        f"{step}@{name}"
+        for step in ("train", "evaluate")
+        for name, block in params["experiments"].items()
+        if block["network"] == "cnn"
+    }
     own |= {f"train@{name}" for name in users} | {f"sweep@{name}" for name in sweeps}
     assert changed(before, digests(copy)) == own
 
@@ -219,8 +239,16 @@ def test_dvc_knows_of_a_change_after_the_stage_code(copy: Path) -> None:
         "experiments": {name: {"data": "digits", "network": name} for name in ("cnn", "mlp")},
     }
     (copy / "params.yaml").write_text(yaml.safe_dump(params))
-    outs = {name: {"cmd": f"cp data/code/train/{name} {name}.txt", "deps": [f"data/code/train/{name}"], "outs": [f"{name}.txt"]} for name in ("cnn", "mlp")}
-    first = {"cmd": f"{sys.executable} -m tasks.code", "deps": ["tasks", "models"], "params": ["experiments"], "outs": [{"data/code": {"cache": False}}]}
+    outs = {
+        name: {"cmd": f"cp data/code/train/{name} {name}.txt", "deps": [f"data/code/train/{name}"], "outs": [f"{name}.txt"]}
+        for name in ("cnn", "mlp")
+    }
+    first = {
+        "cmd": f"{sys.executable} -m tasks.code",
+        "deps": ["tasks", "models"],
+        "params": ["experiments"],
+        "outs": [{"data/code": {"cache": False}}],
+    }
     (copy / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"code": first, **outs}}, sort_keys=False))
     (copy / ".dvcignore").write_text("__pycache__\n*.pyc\n")
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
