@@ -9,8 +9,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows import ROOT
-from flows.train import OVERRIDES
-from tasks import config
+from flows.train import OVERRIDES, changed
 from tasks import evaluate as evaluation
 from tasks.common.errors import Error
 
@@ -28,8 +27,7 @@ def evaluate(experiment: str, profile: str = ".", run: str | None = None) -> dic
     if folder and not (folder / OVERRIDES).exists():
         raise Error(f"{folder}: not a folder of the train flow; give one of runs/, or none to measure the stage's weights")
     overrides = json.loads((folder / OVERRIDES).read_text(encoding="utf-8")) if folder else {}
-    loaded = config.load(ROOT / profile, config.changes(ROOT / profile, experiment, overrides) if overrides else {})
-    loaded.experiment(experiment)
+    loaded = changed(profile, experiment, overrides)
     out = folder or loaded.root / "runs" / f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}-evaluate"
     return run_evaluation(loaded, experiment, out, folder)
 

@@ -15,6 +15,8 @@ from flows import ROOT
 from tasks import config
 from tasks import sweep as sweeping
 from tasks.learning import tracking
+from tasks.profile import Profile
+from tasks.sweeps import tables
 from tasks.sweeps.study import Study
 
 # Seconds between two tables: each is a request to the server.
@@ -23,7 +25,7 @@ COLUMNS = ("trial", "state", "val_loss", "parameters", "epochs", "seconds", "eff
 
 
 @task(name="sweep", cache_policy=NO_CACHE, log_prints=True)
-def run_sweep(profile: config.Profile, name: str, out: Path) -> dict[str, Any]:
+def run_sweep(profile: Profile, name: str, out: Path) -> dict[str, Any]:
     """Sweep, showing the trials' table beside the run while it grows, and where MLflow has them."""
     key = "sweep-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     shown = 0.0
@@ -34,7 +36,7 @@ def run_sweep(profile: config.Profile, name: str, out: Path) -> dict[str, Any]:
             return
         shown = time.monotonic()
         counts = f"{study.trained} of {study.sweep.trials} trials begun, {len(study.of('complete'))} ran to their end"
-        table = study.table()
+        table = tables.trials(study)
         ordered = table[[*COLUMNS, *(column for column in table if column not in COLUMNS)]]
         # By way of JSON, which has null where the table has NaN.
         rows: list[dict[str, Any]] = json.loads(ordered.to_json(orient="records"))

@@ -14,6 +14,7 @@ from tasks import config
 from tasks import train as training
 from tasks.common.errors import Error
 from tasks.common.files import write_json
+from tasks.profile import Profile
 
 run_training = task(name="train", cache_policy=NO_CACHE, log_prints=True)(training.train)
 
@@ -26,12 +27,22 @@ def train(experiment: str, profile: str = ".", overrides: dict[str, Any] | None 
 
     `overrides`: changes to the experiment's block of params.yaml, such as {"train": {"epochs": 1}}.
     """
-    loaded = config.load(ROOT / profile, config.changes(ROOT / profile, experiment, overrides) if overrides else {})
-    loaded.experiment(experiment)
+    loaded = changed(profile, experiment, overrides or {})
     out = loaded.root / "runs" / f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}"
     out.mkdir(parents=True)
     write_json(out / OVERRIDES, overrides or {})
     return run_training(loaded, experiment, out)
+
+
+def changed(profile: str, experiment: str, overrides: dict[str, Any]) -> Profile:
+    """The profile in a folder, with changes to an experiment. Raises Error for an unknown experiment, and for changes that do not fit."""
+    loaded = config.load(ROOT / profile)
+    loaded.experiment(experiment)
+    if not overrides:
+        return loaded
+    loaded = config.load(ROOT / profile, {"experiments": {experiment: overrides}})
+    loaded.experiment(experiment)
+    return loaded
 
 
 def parse(changes: list[str]) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from tasks.common.processors import processors
 from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
-from tasks.faces.precision import precision
 from tasks.imaging import images
 from tasks.learning import tracking
 from tasks.params.face_settings import Annotate
@@ -94,7 +93,7 @@ def _annotate(
     start = time.perf_counter()
     state = to / STATE
     device = devices.choose(profile.params.device)
-    computed_in = precision(settings.precision, device)
+    computed_in = devices.precision(settings.precision, device, emulated=False)
     parts = Parts(state / "parts" / _fingerprint(found, settings.model_copy(update={"precision": computed_in})))
     with _progress() as bar:
         known = annotations.latest(state / "index.parquet")
@@ -105,7 +104,6 @@ def _annotate(
         first = index[index["sha256"] != ""].drop_duplicates("sha256")
         done = parts.done(to if settings.pictures else None)
         left = [(p, sha256) for p, sha256 in zip(first["image_path"], first["sha256"]) if sha256 not in done]
-        device = str(devices.choose(profile.params.device))
         if workers is None:
             workers = 0 if len(left) < FEW and not profile.params.ray.address else processors()
         settings_of_run = {"source": name, "workers": workers, **settings.model_dump(mode="json", exclude={"source", "split"})}

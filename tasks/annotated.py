@@ -1,7 +1,7 @@
 """The stage `annotate`: the photographs of a data set, and how well their faces were found: `python -m tasks.annotated NAME`.
 
 NAME is a key of `annotate` in params.yaml. Writes data/annotated/NAME (tables, pictures, contact sheet) and results/annotate-NAME
-(metrics.json, plots/). Where the data set has boxes of faces, what was found is measured against them.
+(metrics.json, tables/, plots/, shown.webp). Where the data set has boxes of faces, what was found is measured against them.
 """
 
 import hashlib
@@ -27,7 +27,9 @@ from tasks.datasets import readers
 from tasks.datasets.records import Raw
 from tasks.faces import face_weights, found_faces
 from tasks.faces.detector import read
-from tasks.params.preparation import PrepareDetect
+from tasks.imaging import pictures
+from tasks.kinds import detect
+from tasks.learning.measuring import Out
 from tasks.profile import Profile
 
 SHOWN = 6  # annotated photographs on the report's page
@@ -79,19 +81,26 @@ def annotated(profile: Profile, name: str) -> dict[str, Any]:
         "versions": provenance.versions(),
     }
     results = profile.results(f"annotate-{name}")
-    with atomic_folder(results / "plots") as plots:
+    evaluated = profile.evaluated(f"annotate-{name}")
+    with (
+        atomic_folder(results / "plots") as plots,
+        atomic_folder(results / "tables") as tables,
+        atomic_folder(evaluated) as rows,
+    ):
+        out = Out(plots, tables, rows)
+        out.table("counts", pd.DataFrame([*result["counts"].items()], columns=["what", "count"]))
         if any(raw.items[file].boxes is not None for file in chosen):
             truth = {file: raw.items[file] for file in chosen}
-            result["metrics"] = found_faces.measure(files, settings, truth, state / "photographs", state / "out", plots)
+            result["metrics"] = found_faces.measure(files, settings, truth, state / "photographs", out)
         _pictures(table, state / "out", plots)
+        # By which the report's stage knows of it.
+        write_json(rows / "metrics.json", result)
+    _show(results, state / "photographs", table)
     with atomic_folder(profile.folder / "data" / "annotated" / name) as to:
         for file in ("faces.parquet", "faces.csv", "contact-sheet.html"):
             shutil.copy(state / "out" / file, to)
         if (state / "out" / "pictures").exists():
             shutil.copytree(state / "out" / "pictures", to / "pictures")
-    # By which the report's stage knows of it.
-    with atomic_folder(profile.evaluated(f"annotate-{name}")) as evaluated:
-        write_json(evaluated / "metrics.json", result)
     write_json(results / "metrics.json", result)
     shutil.rmtree(state.parent)
     return result
@@ -114,7 +123,7 @@ def _state(profile: Profile, name: str, chosen: list[str]) -> Path:
 def photographs(profile: Profile, source: str, split: str | None) -> tuple[Raw, list[str]]:
     """A data set as it was downloaded, and the names of a split's photographs, or of all. Raises Error where nothing draws splits."""
     blocks = [block for block in profile.params.preprocess.values() if block.dataset == source]
-    block = next(iter(blocks), PrepareDetect(dataset=source, task="detect", size=640))
+    block = next(iter(blocks), detect.Prepare(dataset=source, task="detect", size=640))
     raw = readers.read(profile.raw(source), block)
     if split is None:
         return raw, list(raw.items)
@@ -145,6 +154,19 @@ def _pictures(table: pd.DataFrame, out: Path, plots: Path) -> None:
         with Image.open(out / str(name)) as picture:
             picture.thumbnail((SIDE, SIDE))
             picture.convert("RGB").save(plots / f"photograph-{number}.webp", quality=82)
+
+
+def _show(results: Path, photographs: Path, table: pd.DataFrame) -> None:
+    """Write shown.webp, the one picture of a result that git keeps: the first annotated photograph, or the figure of what was found.
+
+    Where there is neither, it is the first photograph that could be read. Raises Error where none could.
+    """
+    readable = [photographs / path for path in table.loc[table["width"] > 0, "image_path"][:1]]
+    candidates = [*sorted((results / "plots").glob("photograph-*.webp")), results / "plots" / "found_faces.png", *readable]
+    first = next((file for file in candidates if file.exists()), None)
+    if first is None:
+        raise Error(f"{photographs}: none of the photographs can be read; download them again")
+    pictures.write_small(first, results / "shown.webp")
 
 
 def main(name: Annotated[str, typer.Argument(help="a key of `annotate` in params.yaml")]) -> None:

@@ -23,6 +23,7 @@ from tasks.common.files import write_json
 from tasks.datasets import data
 from tasks.faces.calibration import Calibration, fit_temperature, floor_of, threshold_for
 from tasks.faces.emotions import SIZE, Emotions, sharpness
+from tasks.kinds.classify.data import labels as labels_of
 from tasks.profile import Profile
 
 # Standard deviations of the Gaussian that blurs, and sides that faces are shrunk to, in pixels of a face of 48.
@@ -41,7 +42,7 @@ def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibrati
         raise Error(f"calibrate: no {name!r} there; allowed: {', '.join(profile.params.calibrate) or 'nothing in this profile'}")
     emotions = trained(profile, name)
     val = data.Data(profile.processed(profile.experiment(name).data), "val")
-    labels, faces = val.labels, list(val.images[..., 0])
+    labels, faces = labels_of(val), list(val.images[..., 0])
     logits = emotions.logits(faces)
     temperature = fit_temperature(logits, labels)
     confidence = softmax(logits / temperature, axis=1).max(1)
@@ -63,8 +64,8 @@ def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibrati
 
 def trained(profile: Profile, name: str, calibration: Calibration = Calibration()) -> Emotions:
     """The first seed of an experiment as it is used on photographs. Raises Error as `Emotions.load` does."""
-    seed, device = profile.experiment(name).seeds[0], devices.choose(profile.params.device)
-    loaded = Emotions.load(profile.results(name) / "weights" / f"seed-{seed}.safetensors")
+    device = devices.choose(profile.params.device)
+    loaded = Emotions.load(profile.weights(name))
     return Emotions(loaded.network, calibration, device, profile.experiment(name).train.precision)
 
 

@@ -43,7 +43,7 @@ def choose(profile: Profile, experiment: str) -> pd.DataFrame:
     prepared = info(profile.processed(block.data))
     if block.network != "yolov8" or prepared.classes != found_faces.CLASSES:
         raise Error(f"{experiment}: not a detector of faces alone (network: yolov8 on data with one class, face)")
-    weights = profile.results(experiment) / "weights" / f"seed-{block.seeds[0]}.safetensors"
+    weights = profile.weights(experiment)
     rows = []
     with tempfile.TemporaryDirectory(prefix="darkroom-faces-") as temporary:
         folder = Path(temporary)

@@ -20,6 +20,7 @@ from tasks.datasets import data
 from tasks.faces import reliability_figures
 from tasks.faces.calibration import Calibration, accuracy_by_coverage, bins
 from tasks.imaging import figures
+from tasks.kinds.classify.data import labels as labels_of
 from tasks.kinds.classify.metrics import calibration_error, classify
 from tasks.profile import Profile
 
@@ -40,7 +41,7 @@ def reliability(profile: Profile, name: str) -> dict[str, Any]:
     emotions = trained(profile, name, calibration)
     processed = profile.processed(profile.experiment(name).data)
     info, test = data.info(processed), data.Data(processed, "test")
-    labels, faces = test.labels, list(test.images[..., 0])
+    labels, faces = labels_of(test), list(test.images[..., 0])
     logits = emotions.logits(faces)
     before, after = (softmax(values, axis=1).max(1) for values in (logits, logits / calibration.temperature))
     correct = logits.argmax(1) == labels

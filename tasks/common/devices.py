@@ -1,6 +1,8 @@
 """The processor or GPU that networks run on: which one, what it is called, its precision, the memory taken."""
 
+import logging
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +15,8 @@ try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
 
 Precision = Literal["bf16", "fp32"]
 
@@ -31,19 +35,30 @@ def choose(name: str) -> torch.device:
     return chosen
 
 
-def precision(name: str, device: torch.device) -> Precision:
+def precision(name: str, device: torch.device, emulated: bool = True) -> Precision:
     """The precision that a name stands for; `auto` is bf16 where the device computes in it, else fp32.
 
-    A processor without bf16 takes it too, and emulates it ten times more slowly. Raises Error for another name.
+    A processor without bf16 emulates it ten times more slowly where it is asked for by name. `emulated`: whether it may; otherwise fp32
+    takes its place, and a warning says so once a process. Raises Error for another name.
     """
-    if name == "auto":
-        return "bf16" if _has_bf16(device) else "fp32"
-    if name not in ("bf16", "fp32"):
+    if name not in ("auto", "bf16", "fp32"):
         raise Error(f"precision: {name}; allowed: auto, bf16, fp32")
-    return name  # type: ignore[return-value]
+    if name == "fp32":
+        return "fp32"
+    if has_bf16(device) or (name == "bf16" and emulated):
+        return "bf16"
+    if name == "bf16":
+        _say_fp32(device.type)
+    return "fp32"
 
 
-def _has_bf16(device: torch.device) -> bool:
+@cache
+def _say_fp32(kind: str) -> None:
+    logger.warning("precision: this %s does not compute in bf16; fp32 is used, with slightly different numbers", kind)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 itself."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and torch.backends.mkldnn.is_available():

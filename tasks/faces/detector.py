@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from models.yolov8 import Inference
+from tasks.common import devices
 from tasks.common.errors import Error
-from tasks.faces.precision import precision as resolve
 from tasks.imaging import images
 from tasks.learning import foreign, weights
 from tasks.learning.tensors import to_float
@@ -52,7 +52,7 @@ class Faces:
     ) -> None:
         """`network`: of `models.yolov8`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
         self.settings, self.device = settings, torch.device(device)
-        self.network = Inference(network, self.device, resolve(precision, self.device))
+        self.network = Inference(network, self.device, devices.precision(precision, self.device, emulated=False))
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
         self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
 

@@ -17,13 +17,14 @@ from torch import nn
 
 import models
 from models.layers import Standardize
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.files import atomic
+from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.calibration import Calibration
-from tasks.faces.precision import precision as resolve
-from tasks.learning import training, weights
+from tasks.learning import weights
+from tasks.learning.tensors import autocast
 
-EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIZE = 48
 # What DeepFace makes of every face before it is made grey and small.
 CANVAS = 224
@@ -53,7 +54,7 @@ class Emotions:
         """`network`: (N, 1, 48, 48) in [0, 1] to (N, 7) logits. `precision`: auto, bf16 or fp32."""
         self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.calibration, self.device = calibration, torch.device(device)
-        self.precision = resolve(precision, self.device)
+        self.precision = devices.precision(precision, self.device, emulated=False)
         self.temperature, self.threshold = calibration.temperature, calibration.threshold
         self.blurred, self.small = calibration.blurred, calibration.small
         self._workers = ThreadPoolExecutor(torch.get_num_threads())
@@ -97,7 +98,7 @@ class Emotions:
     def _batch(self, faces: np.ndarray) -> np.ndarray:
         """Logits of prepared faces, float32 (B, 48, 48)."""
         images = torch.from_numpy(faces)[:, None].to(self.device)
-        with training.autocast(self.device, self.precision):
+        with autocast(self.device, self.precision):
             out: np.ndarray = self.network(images).float().cpu().numpy()
         return out
 

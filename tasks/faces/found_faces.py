@@ -16,6 +16,7 @@ from tasks.imaging import figures
 from tasks.imaging.figures import BLUE, ORANGE, TEXT, plain
 from tasks.kinds.detect import detections
 from tasks.kinds.detect.detections import CORNERS
+from tasks.learning.measuring import Out
 from tasks.params.face_settings import Annotate
 
 FLOOR = 0.01  # scores below it do not enter the average precision
@@ -25,10 +26,8 @@ SIZES = (0, 8, 16, 32, 64, 128)  # pixels of the photograph, square root of a fa
 COUNTS = (1, 2, 5, 11, 31)  # faces in a photograph, from so many on
 
 
-def measure(
-    files: Files, settings: Annotate, truth: Mapping[str, Item], folder: Path, out: Path, plots: Path
-) -> dict[str, float]:
-    """Metrics of all photographs of `folder` that have boxes; tables and figures go into `plots`.
+def measure(files: Files, settings: Annotate, truth: Mapping[str, Item], folder: Path, out: Out) -> dict[str, float]:
+    """Metrics (`tasks.faces.metrics`) of all photographs of `folder` that have boxes; tables and a figure are written.
 
     `map50`: AP at IoU 0.5 (Everingham et al. 2010) of scores from 0.01 on. `recall`, `precision`, `f1`: at the threshold, which was chosen on
     validation. `*_without_tiles`: the same, with no photograph a crowd.
@@ -49,14 +48,14 @@ def measure(
             sizes = detections.recall_by_size(table, objects, threshold, SIZES)
             counts = recall_by_count(table, objects, threshold)
             curves = detections.curves(table, objects, CLASSES)
-            for name, frame in (("recall_by_size", sizes), ("recall_by_count", counts)):
-                frame.to_csv(plots / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
-            figures.save(draw(curves, sizes, counts), plots / "found_faces.png")
+            out.table("recall_by_size", sizes)
+            out.table("recall_by_count", counts)
+            figures.save(draw(curves, sizes, counts), out.plots / "found_faces.png")
     return scores
 
 
 def read_objects(names: list[str], truth: Mapping[str, Item], folder: Path, largest: int) -> tuple[pd.DataFrame, list[str]]:
-    """Boxes clipped to their photographs, as `tasks.datasets.data.Data.boxes`, and the photographs that can be opened, by their row."""
+    """Boxes clipped to their photographs, as `tasks.kinds.detect.data.boxes`, and the photographs that can be opened, by their row."""
     rows: list[tuple[float, ...]] = []
     whole: list[str] = []
     for name in names:

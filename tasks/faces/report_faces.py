@@ -3,23 +3,11 @@
 import json
 from typing import Any
 
-import pandas as pd
-
 from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.annotations import FLAGS, UNCERTAIN
+from tasks.faces.metrics import FOUND
 from tasks.imaging import pictures
 from tasks.profile import Profile
-
-# Of metrics, what the page calls them.
-MEASURED = {
-    "map50": "AP at IoU 0.5",
-    "recall": "Recall",
-    "precision": "Precision",
-    "f1": "F1",
-    "map50_without_tiles": "AP without tiles",
-    "recall_without_tiles": "Recall without tiles",
-    "precision_without_tiles": "Precision without tiles",
-}
 
 
 def results(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -33,30 +21,26 @@ def results(profile: Profile) -> dict[str, dict[str, Any]]:
 
 
 def sections(profile: Profile) -> list[dict[str, Any]]:
-    """A section a block."""
+    """A section a block. Where its pictures are elsewhere it has the one that git keeps."""
     shown = []
     for name, result in results(profile).items():
-        plots, counts = profile.results(f"annotate-{name}") / "plots", result["counts"]
+        folder, counts = profile.results(f"annotate-{name}"), result["counts"]
+        photographs, figure = sorted((folder / "plots").glob("photograph-*.webp")), folder / "plots" / "found_faces.png"
+        if not photographs and not figure.exists():
+            photographs = [*folder.glob("shown.webp")]
         shown.append(
             {
                 "name": f"annotate-{name}",
                 "result": result,
-                "photographs": [pictures.inline(path.read_bytes(), True) for path in sorted(plots.glob("photograph-*.webp"))],
-                "figure": pictures.inline((plots / "found_faces.png").read_bytes(), False)
-                if (plots / "found_faces.png").exists()
-                else "",
+                "photographs": [pictures.inline(path.read_bytes(), True) for path in photographs],
+                "figure": pictures.inline(figure.read_bytes(), False) if figure.exists() else "",
                 "measured": [
-                    (words, f"{100 * result['metrics'][key]:.2f} %")
-                    for key, words in MEASURED.items()
-                    if key in result["metrics"]
+                    (metric.label, f"{metric.text(result['metrics'][metric.name])} {metric.unit}")
+                    for metric in FOUND
+                    if metric.name in result["metrics"]
                 ],
                 "emotions": [(emotion, counts[f"emotion_{emotion}"]) for emotion in (*EMOTIONS, UNCERTAIN)],
                 "flags": [(flag, counts[f"flag_{flag}"]) for flag in FLAGS],
-                "tables": [
-                    (words, pd.read_csv(plots / f"{file}.csv").to_dict("records"))
-                    for file, words in (("recall_by_size", "pixels"), ("recall_by_count", "faces"))
-                    if (plots / f"{file}.csv").exists()
-                ],
             }
         )
     return shown

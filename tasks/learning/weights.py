@@ -62,6 +62,15 @@ def save(
         save_file(tensors, temporary, metadata=metadata)
 
 
+def configuration(path: Path) -> Configuration:
+    """What a weights file's network is built from; no weights are read. Raises Error for a file that is not ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Configuration.model_validate_json((file.metadata() or {})["darkroom"])
+    except (FileNotFoundError, SafetensorError, KeyError, ValidationError) as error:
+        raise Error(f"{path}: not a weights file of this project ({error})") from None
+
+
 def card(path: Path) -> dict[str, Any]:
     """What was measured of promoted weights (`tasks.promote`); empty for others. Raises Error for a file that is not ours."""
     try:
@@ -99,7 +108,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Con
     """The network of a weights file, ready for evaluation, and its configuration. Raises Error for a file that is not ours."""
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            configuration = Configuration.model_validate(json.loads((file.metadata() or {})["darkroom"]))
+            configuration = Configuration.model_validate_json((file.metadata() or {})["darkroom"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError:
         raise Error(

@@ -32,7 +32,11 @@ def test_a_run_on_demand_is_trained_and_evaluated_in_a_folder_of_its_own(make_pr
 @pytest.mark.usefixtures("prefect")
 @pytest.mark.parametrize(
     ("experiment", "overrides", "message"),
-    [("clases", None, "did you mean classes"), ("classes", {"train": {"epoch": 1}}, "did you mean epochs")],
+    [
+        ("clases", None, "did you mean classes"),
+        ("clases", {"train": {"epochs": 1}}, "did you mean classes"),
+        ("classes", {"train": {"epoch": 1}}, "did you mean epochs"),
+    ],
 )
 def test_a_wrong_name_is_refused_before_any_work(
     make_profile: MakeProfile, experiment: str, overrides: dict[str, Any] | None, message: str

@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from tasks import annotated, config
 from tasks.annotated import photographs
+from tasks.datasets.records import Box, Raw
+from tasks.faces import report_faces
+from tasks.faces.metrics import FOUND
+from tasks.imaging import pictures
 from tasks.profile import Profile
 from tests.tasks import people
 
@@ -87,3 +93,50 @@ def test_the_same_photographs_go_on(make: Callable[..., Profile], monkeypatch: p
     before = written.stat().st_mtime_ns
     interrupted(profile, monkeypatch)
     assert written.stat().st_mtime_ns == before
+
+
+def test_the_results_are_tables_for_git_figures_for_dvc_and_one_small_picture(make: Callable[..., Profile]) -> None:
+    profile = make()
+    result = annotated.annotated(profile, "people")
+    folder = profile.results("annotate-people")
+    counts = pd.read_csv(folder / "tables" / "counts.csv").set_index("what")["count"].to_dict()
+    assert counts == result["counts"]
+    assert counts["faces"] >= COUNT - 1
+    assert {path.suffix for path in (folder / "plots").iterdir()} == {".webp"}
+    with Image.open(folder / "shown.webp") as shown, Image.open(folder / "plots" / "photograph-0.webp") as first:
+        assert (shown.format, shown.size) == ("WEBP", first.size)
+    assert (folder / "shown.webp").stat().st_size <= pictures.SMALL
+
+
+def test_where_faces_are_known_what_was_found_is_measured(make: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = make(pictures=False)
+    read = annotated.readers.read
+
+    def with_boxes(folder: Path, block: Any) -> Raw:
+        raw = read(folder, block)
+        boxes = (Box("face", 48, 28, 128, 138),)
+        items = {name: replace(item, boxes=() if name == "wall.png" else boxes) for name, item in raw.items.items()}
+        return replace(raw, items=items)
+
+    monkeypatch.setattr(annotated.readers, "read", with_boxes)
+    result = annotated.annotated(profile, "people")
+    folder = profile.results("annotate-people")
+    assert {metric.name for metric in FOUND} <= result["metrics"].keys()
+    assert result["metrics"]["recall"] == 1
+    assert {path.name for path in (folder / "tables").iterdir()} == {"counts.csv", "recall_by_count.csv", "recall_by_size.csv"}
+    assert [path.name for path in (folder / "plots").iterdir()] == ["found_faces.png"]
+    assert (folder / "shown.webp").exists()
+    [section] = report_faces.sections(profile)
+    assert ("Recall", "100.00 %") in section["measured"]
+    assert section["figure"].startswith("data:image/webp")
+
+
+def test_without_drawn_pictures_the_first_photograph_is_shown(make: Callable[..., Profile]) -> None:
+    profile = make(pictures=False)
+    annotated.annotated(profile, "people")
+    folder = profile.results("annotate-people")
+    assert list((folder / "plots").iterdir()) == []
+    with Image.open(folder / "shown.webp") as shown:
+        assert shown.size == (200, 200)
+    [section] = report_faces.sections(profile)
+    assert len(section["photographs"]) == 1, "of a result whose pictures are elsewhere the page has the one that git keeps"

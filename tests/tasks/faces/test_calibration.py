@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
-from tasks.evaluation.metrics import calibration_error
 
 from tasks.faces.calibration import accuracy_by_coverage, bins, fit_temperature, floor_of, threshold_for
+from tasks.kinds.classify.metrics import calibration_error
 
 
 def drawn(temperature: float, count: int = 20000) -> tuple[np.ndarray, np.ndarray]:

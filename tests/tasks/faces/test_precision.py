@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from tasks.faces.precision import has_bf16, precision
+from tasks.common.devices import has_bf16, precision
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -17,9 +17,9 @@ import torch
 from pathlib import Path
 from models.yolov8 import Inference
 from tasks.faces.detector import read
-from tasks.faces.precision import precision
+from tasks.common.devices import precision
 cpu = torch.device("cpu")
-print(*[precision(name, cpu) for name in ("auto", "fp32", "bf16", "bf16")])
+print(*[precision(name, cpu, emulated=False) for name in ("auto", "fp32", "bf16", "bf16")])
 for _ in range(2):
     inference = Inference(read(Path("models/weights/face.safetensors")), cpu, "bf16")
 print(inference.dtype, len(inference(torch.rand(1, 3, 64, 64), 0.99, 10)))
