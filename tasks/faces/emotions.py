@@ -55,7 +55,6 @@ class Emotions:
         self.calibration, self.device = calibration, torch.device(device)
         self.precision = resolve(precision, self.device)
         self.temperature, self.threshold = calibration.temperature, calibration.threshold
-        self.blurred, self.small = calibration.blurred, calibration.small
         self._workers = ThreadPoolExecutor(torch.get_num_threads())
 
     @classmethod
