@@ -25,7 +25,7 @@ $(READY): requirements.lock requirements.weights pyproject.toml
 rebuild: $(READY)  ## download, prepare, train, evaluate and report whatever is not up to date
 	@test -f $(FOLDER)/params.yaml || { echo "error: no profile $(PROFILE): $(FOLDER)/params.yaml does not exist"; exit 1; }
 	cd $(FOLDER) && python -m tasks.config
-	dvc repro $(FOLDER)/dvc.yaml
+	python -m tasks.common.warm dvc repro $(FOLDER)/dvc.yaml
 	@echo "report: $(FOLDER)/results/report.html"
 
 test: $(READY)  ## the tests (under ten minutes); PYTEST="-m slow" runs the long ones
