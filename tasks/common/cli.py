@@ -27,8 +27,8 @@ QUIET = {
 }
 
 
-def run(command: Callable[..., Any]) -> None:
-    """Run a typed function as a command line, and end the process.
+def run(command: Callable[..., Any]) -> NoReturn:
+    """Run a typed function as a command line. Raises SystemExit at its end; where the function is the program's own, ends the process.
 
     An Error, which the user can put right, and a full disk are said in a sentence, without a traceback.
     """
@@ -36,18 +36,25 @@ def run(command: Callable[..., Any]) -> None:
         os.environ.setdefault(name, value)
     # The collector then skips what was imported so far, which makes later imports about a second faster.
     gc.freeze()
+    try:
+        _run(command)
+    except SystemExit as ended:
+        if command.__module__ == "__main__":
+            leave(ended.code)
+        raise
+
+
+def _run(command: Callable[..., Any]) -> NoReturn:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
     try:
-        app()
-    except SystemExit as ended:
-        leave(ended.code)
+        sys.exit(app())
     except Error as error:
-        leave(f"error: {error}")
+        sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        leave(f"error: the disk is full: {error.filename or error}; make room and run the same command again")
+        if error.errno == errno.ENOSPC:
+            sys.exit(f"error: the disk is full: {error.filename or error}; make room and run the same command again")
+        raise
 
 
 def leave(code: str | int | None) -> NoReturn:
