@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tasks.common.errors import Error
 from tasks.datasets.arrays import Array, Part, SplitWriter, moments
-from tasks.params.preparation import PrepareClassify
+from tasks.kinds.classify import Prepare
 
-BLOCK = PrepareClassify(dataset="mnist", task="classify")
+BLOCK = Prepare(dataset="mnist", task="classify")
 
 
 @given(st.lists(st.integers(0, 5), max_size=6))

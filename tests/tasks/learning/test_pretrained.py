@@ -13,7 +13,7 @@ from models import Shape
 from tasks import train
 from tasks.common.errors import Error
 from tasks.learning import pretrained
-from tasks.params.experiment import Pretrained
+from tasks.params.recipe import Pretrained
 from tests.tasks.detection_data import detection_profile
 
 

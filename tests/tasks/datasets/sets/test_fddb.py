@@ -1,5 +1,6 @@
 from tasks import preprocess
 from tasks.datasets.data import Data
+from tasks.kinds.detect.data import boxes
 from tests.tasks.datasets.layouts import annotation, block, jpeg, tar
 
 
@@ -11,4 +12,4 @@ def test_fddb_is_held_out_of_by_share(raw, tmp_path):
     tar(raw / "FDDB2007.tar", files)
     result = preprocess.write(raw, block("fddb", task="detect", size=40, validation=0.25, test=0.2), tmp_path / "out")
     assert (result.classes, result.counts) == (("face",), {"train": 6, "val": 2, "test": 2})
-    assert Data(tmp_path / "out", "test").boxes[["x1", "y1", "x2", "y2"]].to_numpy().tolist() == [[2, 2, 12, 12]] * 2
+    assert boxes(Data(tmp_path / "out", "test"))[["x1", "y1", "x2", "y2"]].to_numpy().tolist() == [[2, 2, 12, 12]] * 2

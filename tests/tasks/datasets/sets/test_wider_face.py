@@ -20,7 +20,7 @@ def test_wider_face_has_boxes_of_faces_and_photographs_without(raw, tmp_path):
     assert (result.classes, result.counts) == (("face",), {"train": 0, "val": 0, "test": 2})
     data = Data(tmp_path / "out", "test")
     assert data.index.file.tolist() == ["0--Parade/a.jpg", "1--Handshaking/b.jpg"]
-    assert data.boxes[["image", "x1", "y1", "x2", "y2", "difficult"]].to_numpy().tolist() == [
+    assert boxes(data)[["image", "x1", "y1", "x2", "y2", "difficult"]].to_numpy().tolist() == [
         [0, 8, 6, 28, 18, False],
         [0, 40, 20, 50, 30, True],
     ]
