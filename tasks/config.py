@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tasks import kinds
 from tasks.common.errors import Error
 from tasks.params import explain
-from tasks.params.experiment import NONE, merged
+from tasks.params.experiment import CHECK, NONE, merged
 from tasks.params.params import Params
 from tasks.profile import Profile
 
@@ -24,11 +24,13 @@ SECTIONS = ("download", "preprocess", "experiments", "sweeps", "annotate", "stud
 HEAVY = ("experiments", "calibrate", "comparisons", "sweeps", "studies")
 
 
-def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, experiments: bool = True) -> Profile:
+def load(
+    folder: Path | str = ".", changes: Mapping[str, Any] | None = None, experiments: bool = True, networks: bool = True
+) -> Profile:
     """Read `folder/params.yaml`. Raises Error that names each wrong key, and what is allowed there.
 
-    `changes`: blocks like the file's, which replace what they name and leave the rest. `experiments`: whether they are read;
-    without them nothing of torch is imported.
+    `changes`: blocks like the file's, which replace what they name and leave the rest. `experiments`: whether they are read.
+    `networks`: whether architectures are held against their networks' files. Without either nothing of torch is imported.
     """
     path = Path(folder) / "params.yaml"
     values = read(path)
@@ -37,7 +39,9 @@ def load(folder: Path | str = ".", changes: Mapping[str, Any] | None = None, exp
     if not experiments and isinstance(values, Mapping):
         values = {**values, **{section: {} for section in HEAVY}}
     try:
-        return Profile(folder=Path(folder), params=Params.model_validate(with_kinds(values, str(path))))
+        return Profile(
+            folder=Path(folder), params=Params.model_validate(with_kinds(values, str(path)), context={CHECK: networks})
+        )
     except ValidationError as error:
         raise Error("\n".join(f"{path}: {sentence}" for sentence in explain.every(error, Params))) from None
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from tasks import kinds
 from tasks.params.block import Block, Name
@@ -19,6 +19,15 @@ else:
 
 # The name that stands where there is no predecessor, no judge and no sweep: DVC wants a path everywhere.
 NONE = "none"
+
+
+# The key of pydantic's context that says whether networks' files are read.
+CHECK = "networks"
+
+
+def checks_networks(info: ValidationInfo) -> bool:
+    """Whether architectures are held against their networks' files, as they are unless the reader said no."""
+    return bool((info.context or {}).get(CHECK, True))
 
 
 class Published(Block):
@@ -54,14 +63,15 @@ class Experiment(Row):
     """One row of the table."""
 
     train: AnyRecipe
-    sweep: Literal["none"] = NONE
+    sweep: Literal["none"] = "none"
 
     @model_validator(mode="after")
-    def _network_is_known(self) -> "Experiment":
-        # torch takes seconds to import, which downloads and preparations do not need.
-        import models
+    def _network_is_known(self, info: ValidationInfo) -> "Experiment":
+        if checks_networks(info):
+            # torch takes seconds to import, which downloads, preparations and the report do not need.
+            import models
 
-        models.check(self.network, self.architecture)
+            models.check(self.network, self.architecture)
         return self
 
 
@@ -77,7 +87,8 @@ class Winner(Row):
         train = recipe.model_validate(merged(best["train"], self.train))
         values = {key: best[key] for key in ("data", "network", "architecture")}
         own = self.model_dump(include={"system", "seeds", "published", "after", "judge"})
-        return Experiment.model_validate({**own, **values, "train": train})
+        # They were held against the network when the sweep was.
+        return Experiment.model_validate({**own, **values, "train": train}, context={CHECK: False})
 
 
 def merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:

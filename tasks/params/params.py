@@ -4,14 +4,14 @@ import difflib
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, model_validator
 
 from tasks import kinds
 from tasks.common.errors import Error
 from tasks.datasets.sources import DATASETS
 from tasks.params import explain
 from tasks.params.block import Block, Name, Share
-from tasks.params.experiment import NONE, AnyPrepare, Experiment, Winner, merged
+from tasks.params.experiment import NONE, AnyPrepare, Experiment, Winner, checks_networks, merged
 from tasks.params.face_settings import Annotate
 from tasks.params.preparation import Download
 from tasks.params.recipe import Recipe
@@ -56,7 +56,8 @@ class Params(Block):
     ray: Ray = Ray()
 
     @model_validator(mode="after")
-    def _references_are_known(self) -> "Params":
+    def _references_are_known(self, info: ValidationInfo) -> "Params":
+        networks = checks_networks(info)
         for name, options in self.download.items():
             known(name, DATASETS, f"download.{name}", "data set")
             if name != "coco-mini" and (options.train_images or options.val_images):
@@ -65,9 +66,9 @@ class Params(Block):
             known(prepare.dataset, self.download, f"preprocess.{name}.dataset", "key of `download`")
         self._names_are_unique()
         for name, experiment in self.experiments.items():
-            self._experiment_fits(f"experiments.{name}", experiment)
+            self._experiment_fits(f"experiments.{name}", experiment, networks)
         for name, sweep in self.sweeps.items():
-            self._block_fits(f"sweeps.{name}", sweep)
+            self._block_fits(f"sweeps.{name}", sweep, networks)
             if sweep.objective.metric != "loss":
                 kinds.check_metric(self.kind(sweep.data), sweep.objective.metric, f"sweeps.{name}.objective.name")
         self._nothing_comes_after_itself()
@@ -98,7 +99,7 @@ class Params(Block):
         if NONE in names:
             raise ValueError(f"{NONE}: a name that means nothing; give another")
 
-    def _experiment_fits(self, key: str, experiment: Experiment | Winner) -> None:
+    def _experiment_fits(self, key: str, experiment: Experiment | Winner, networks: bool) -> None:
         for word in ("after", "judge"):
             if (other := getattr(experiment, word)) != NONE:
                 known(other, self.experiments, f"{key}.{word}", "experiment")
@@ -108,16 +109,18 @@ class Params(Block):
             if experiment.data in self.preprocess:
                 kinds.check_metric(self.kind(experiment.data), published.metric, f"{key}.published.metric")
         if isinstance(experiment, Winner):
-            self._winner_fits(key, experiment)
+            self._winner_fits(key, experiment, networks)
         else:
-            self._block_fits(key, experiment)
+            self._block_fits(key, experiment, networks)
         self._predecessor_fits(key, experiment)
 
-    def _block_fits(self, key: str, block: Experiment | Sweep) -> None:
+    def _block_fits(self, key: str, block: Experiment | Sweep, networks: bool) -> None:
         """Whether data, network and recipe of an experiment or a sweep go together."""
+        known(block.data, self.preprocess, f"{key}.data", "key of `preprocess`")
+        if not networks:
+            return
         import models
 
-        known(block.data, self.preprocess, f"{key}.data", "key of `preprocess`")
         prepare = self.preprocess[block.data]
         kind, module = kinds.find(prepare.task), models.module(block.network)
         own = models.kind(block.network)
@@ -138,7 +141,7 @@ class Params(Block):
         except ValueError as error:
             raise ValueError(f"{key}.{error}") from None
 
-    def _winner_fits(self, key: str, winner: Winner) -> None:
+    def _winner_fits(self, key: str, winner: Winner, networks: bool) -> None:
         known(winner.sweep, self.sweeps, f"{key}.sweep", "sweep")
         sweep = self.sweeps[winner.sweep]
         for word in ("data", "network"):
@@ -149,7 +152,7 @@ class Params(Block):
             changed = recipe.model_validate(merged(sweep.train.model_dump(), winner.train))
         except ValidationError as error:
             raise ValueError(f"{key}.{explain.first(error, recipe, 'train')}") from None
-        self._block_fits(key, sweep.model_copy(update={"train": changed}))
+        self._block_fits(key, sweep.model_copy(update={"train": changed}), networks)
 
     def _predecessor_fits(self, key: str, experiment: Experiment | Winner) -> None:
         if experiment.after == NONE:

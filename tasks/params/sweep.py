@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from tasks.params import explain
 from tasks.params.block import Block, Name, Share
-from tasks.params.experiment import AnyRecipe, Published
+from tasks.params.experiment import AnyRecipe, Published, checks_networks
 from tasks.params.recipe import Recipe
 from tasks.params.spaces import Asha, Domain, Objective, Resources, found, replaced
 
@@ -39,13 +39,15 @@ class Sweep(Block):
     published: tuple[Published, ...] = ()
 
     @model_validator(mode="after")
-    def _space_fits(self) -> "Sweep":
+    def _space_fits(self, info: ValidationInfo) -> "Sweep":
         if self.scheduler.grace > self.train.epochs:
             raise ValueError(f"scheduler.grace: {self.scheduler.grace} is more than train.epochs, {self.train.epochs}")
         if self.train.split != "train":
             raise ValueError(f"train.split: {FIXED['train.split']}")
         if self.train.measure_every != 1:
             raise ValueError(f"train.measure_every: {FIXED['train.measure_every']}")
+        if not checks_networks(info):
+            return self
         _check_network(self.network, self.architecture)
         for key, domain in self.space.items():
             if not key.startswith(("architecture.", "train.")) or key in FIXED:

@@ -1,6 +1,7 @@
 """The figures that show several experiments side by side, for the report."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,10 +9,82 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
-from tasks.imaging.figures import BLUE, FAINT, INK, NAMES, ORANGE, SHARP, TEXT, plain
+from tasks import kinds
+from tasks.imaging import figures, pictures
+from tasks.imaging.figures import BLUE, FAINT, INK, ORANGE, SHARP, TEXT, plain
+from tasks.kinds import Metric
+from tasks.profile import Profile
+
+# From so many experiments on the same data a figure says more than the table.
+SEVERAL = 3
 
 # Lines of a comparison, told apart on light pages and on dark ones, and by readers who see no red.
 LINES = (BLUE, ORANGE, "#2ca58d", "#b05fc9", "#c9a227", INK)
+
+
+def figures_of(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """All figures that show several experiments."""
+    return _overview(profile, results) + _comparisons(profile, results)
+
+
+def _overview(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Figures of quality beside size and cost for each prepared data set that several networks were trained on."""
+    groups: dict[str, list[str]] = {}
+    for name in results:
+        groups.setdefault(profile.params.experiments[name].data, []).append(name)
+    drawn = []
+    for data, names in groups.items():
+        task = results[names[0]]["task"]
+        metric = kinds.metrics(task)[kinds.main_metric(task)]
+        names = [name for name in names if metric.name in results[name]["metrics"]]
+        if len(names) < SEVERAL:
+            continue
+        rows = pd.DataFrame(
+            {
+                "name": names,
+                "value": [metric.factor * results[name]["metrics"][metric.name] for name in names],
+                "published": [metric.factor * _published(metric.name, results[name]) for name in names],
+                "parameters": [results[name]["parameters"] for name in names],
+                "train_seconds": [results[name]["train_seconds"] for name in names],
+            }
+        )
+        words = _words(metric)
+        for figure, caption in (
+            (ladder(rows, words), f"{metric.label} on test of {data}, ours and published, with size and cost."),
+            (sizes(rows, words), f"{metric.label} on test of {data}, against size and cost."),
+        ):
+            drawn.append({"uri": pictures.inline(figures.png(figure)), "caption": caption})
+    return drawn
+
+
+def _published(metric: str, result: Mapping[str, Any]) -> float:
+    """What was published on the same data, or not a number."""
+    values = [p["value"] for p in result["published"] if p["metric"] == metric and p.get("dataset") in (None, result["dataset"])]
+    return float(values[0]) if values else float("nan")
+
+
+def _comparisons(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The learning curves of experiments that params.yaml compares."""
+    drawn = []
+    for title, names in profile.params.comparisons.items():
+        files = {name: profile.results(name) / "history.csv" for name in names if name in results}
+        histories = {name: pd.read_csv(file) for name, file in files.items() if file.exists()}
+        if not histories:
+            continue
+        task = results[next(iter(histories))]["task"]
+        metric = kinds.metrics(task)[kinds.main_metric(task)]
+        seen = [name for name in histories if results[name].get("trained_on") == "train+val"]
+        uri = pictures.inline(figures.png(compared(histories, metric.name, _words(metric), seen)))
+        caption = f"{title.replace('-', ' ').capitalize()}: learning curves on validation."
+        if seen:
+            caption += " Dotted: trained on validation as well, which is then no test of them."
+        drawn.append({"uri": uri, "caption": caption})
+    return drawn
+
+
+def _words(metric: Metric) -> str:
+    """A metric's name for an axis."""
+    return f"{metric.label} ({metric.unit})" if metric.unit else metric.label
 
 
 def sizes(rows: pd.DataFrame, label: str) -> Figure:
@@ -92,10 +165,10 @@ def ladder(rows: pd.DataFrame, label: str) -> Figure:
     return figure
 
 
-def compared(histories: Mapping[str, pd.DataFrame], metric: str, seen: Collection[str] = ()) -> Figure:
+def compared(histories: Mapping[str, pd.DataFrame], metric: str, label: str, seen: Collection[str] = ()) -> Figure:
     """Learning curves of several experiments: the training loss on the left, the validation `metric` on the right, first seeds.
 
-    `seen`: those that were trained on validation as well, drawn as dots.
+    `label`: the metric's name; `seen`: those that were trained on validation as well, drawn as dots.
     """
     figure = Figure((8, 2.9), SHARP, layout="constrained")
     panels = figure.subplots(1, 2)
@@ -104,7 +177,7 @@ def compared(histories: Mapping[str, pd.DataFrame], metric: str, seen: Collectio
         for axes, column in zip(panels, ("train_loss", f"val_{metric}")):
             style = ":" if name in seen else "-"
             axes.plot(rows["epoch"], rows[column], color=LINES[index % len(LINES)], linestyle=style, lw=1.6, label=name)
-    for axes, title in zip(panels, ("Training loss", f"Validation {NAMES.get(metric, metric)}")):
+    for axes, title in zip(panels, ("Training loss", f"Validation {label[0].lower()}{label[1:]}")):
         plain(axes)
         axes.set_title(title, loc="left", **TEXT)
         axes.set_xlabel("epoch", **TEXT)

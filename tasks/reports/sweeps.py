@@ -1,12 +1,14 @@
 """The report's section of each sweep: what it found, what it cost, and its figures."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tasks.imaging import pictures
 from tasks.profile import Profile
+from tasks.reports.sections import SHOWN
 
 FIGURES = {
     "front.png": "Validation loss and parameters of every trial that trained, and those that no other one betters in both.",
@@ -15,7 +17,7 @@ FIGURES = {
     "rungs.png": "Every trial's validation loss by epoch; dotted, ASHA's rungs, above them how many trials reached each.",
     "cost.png": "Seconds of training a trial.",
 }
-SHOWN = 12
+TRIALS = 12
 
 
 def sections(profile: Profile) -> list[dict[str, Any]]:
@@ -34,14 +36,18 @@ def sections(profile: Profile) -> list[dict[str, Any]]:
                 "result": result,
                 "best": best,
                 "space": [*options.space],
-                "trials": ended.head(SHOWN).to_dict("records"),
+                "trials": ended.head(TRIALS).to_dict("records"),
                 "ended": len(ended),
-                "winners": [winner for winner, block in profile.params.winners.items() if block.sweep == name],
-                "figures": [
-                    {"uri": pictures.inline(path.read_bytes()), "caption": caption}
-                    for file, caption in FIGURES.items()
-                    if (path := folder / "plots" / file).exists()
-                ],
+                "winners": [winner for winner, block in profile.params.experiments.items() if block.sweep == name],
+                "figures": _figures(folder),
             }
         )
     return found
+
+
+def _figures(folder: Path) -> list[dict[str, str]]:
+    """The figures that are here, otherwise the one that git keeps."""
+    found = [(folder / "plots" / file, caption) for file, caption in FIGURES.items() if (folder / "plots" / file).exists()]
+    if not found and (folder / SHOWN).exists():
+        found = [(folder / SHOWN, FIGURES["front.png"])]
+    return [{"uri": pictures.inline(path.read_bytes()), "caption": caption} for path, caption in found]

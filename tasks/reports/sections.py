@@ -1,0 +1,136 @@
+"""What the page shows of each experiment, and of the systems that they rebuild."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tasks import code, kinds
+from tasks.common.flat import flat
+from tasks.faces import metrics as face_metrics
+from tasks.imaging import pictures
+from tasks.kinds import Figure
+from tasks.params.experiment import NONE
+from tasks.profile import Profile
+from tasks.reports.numbers import Comparison, Number, compare, duration, number
+from tasks.reports.reading import read_json
+
+# The one picture of a result that git keeps.
+SHOWN = "shown.webp"
+HEADLINES_SHOWN = 2
+
+
+def section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What report.html.j2 shows of an experiment."""
+    experiment, folder = profile.experiment(name), profile.results(name)
+    known = kinds.metrics(result["task"])
+    numbers = [number(known[metric], result) for metric in known if metric in result["metrics"]]
+    trust = read_json(folder / "reliability.json") or {"metrics": {}}
+    numbers += [number(m, {**trust, "val_metrics": {}}) for m in face_metrics.TRUST if m.name in trust["metrics"]]
+    return {
+        "name": name,
+        "result": result,
+        "about": code.about(code.ROOT / "models" / f"{experiment.network}.py"),
+        "network": experiment.network,
+        "numbers": numbers,
+        "main": main_numbers(result),
+        "comparisons": comparisons(result),
+        "figures": _figures(result["task"], folder),
+        "template": _template(result["task"]),
+        "tables": {path.stem: _records(path) for path in sorted((folder / "tables").glob("*.csv"))},
+        "recipe": {
+            key: _listed(value)
+            for key, value in flat(
+                {
+                    "network": experiment.network,
+                    **experiment.architecture,
+                    **experiment.train.model_dump(mode="json", exclude_defaults=True),
+                    "seeds": list(experiment.seeds),
+                }
+            ).items()
+        },
+        "cost": {
+            "Parameters": f"{result['parameters']:,}",
+            "Epochs": result["epochs"],
+            "Training": duration(result["train_seconds"]),
+            "Peak memory": f"{result['peak_memory_mb']:,.0f} MB",
+            "Device": f"{result['device']}, {result['threads']} threads",
+            **({"Precision": result["precision"]} if result.get("precision") else {}),
+            "Seeds": ", ".join(map(str, result["seeds"])),
+            "Commit": result["git_commit"],
+            **({"First weights": result["pretrained"]} if "pretrained" in result else {}),
+            **({"Trained before": experiment.after} if experiment.after != NONE else {}),
+            **({"Judge": experiment.judge} if experiment.judge != NONE else {}),
+        },
+    }
+
+
+def main_numbers(result: Mapping[str, Any]) -> list[Number]:
+    """The headline metrics of a result, all of them where none is a headline."""
+    known = [metric for metric in kinds.metrics(result["task"]).values() if metric.name in result["metrics"]]
+    chosen = [metric for metric in known if metric.headline] or known
+    return [number(metric, result) for metric in chosen][:HEADLINES_SHOWN]
+
+
+def comparisons(result: Mapping[str, Any]) -> list[Comparison]:
+    """A result beside the numbers that were published for it."""
+    known = kinds.metrics(result["task"])
+    return [compare(known[p["metric"]], p, result) for p in result["published"] if p["metric"] in result["metrics"]]
+
+
+def systems(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row a system: its best experiment on the data of its first one, and how many variants there are."""
+    groups: dict[str, list[str]] = {}
+    for name, result in results.items():
+        groups.setdefault(result["system"], []).append(name)
+    rows = []
+    for system, names in groups.items():
+        first = results[names[0]]
+        metric = kinds.metrics(first["task"])[kinds.main_metric(first["task"])]
+        same = [n for n in names if results[n]["dataset"] == first["dataset"] and metric.name in results[n]["metrics"]] or names[
+            :1
+        ]
+        sign = 1 if metric.less_is_better else -1
+        best = min(same, key=lambda name: sign * results[name]["metrics"].get(metric.name, 0.0))
+        shown = {"experiment": best, "result": results[best], "main": main_numbers(results[best])}
+        rows.append(
+            {"system": system, **shown, "comparisons": comparisons(results[best]), "variants": [n for n in names if n != best]}
+        )
+    return rows
+
+
+def _figures(task: str, folder: Path) -> list[dict[str, Any]]:
+    """The figures that are here, with their captions; of a result whose figures are elsewhere the one that git keeps."""
+    named = (*kinds.find(task).FIGURES, *face_metrics.FIGURES, *kinds.COMMON_FIGURES)
+    found = [
+        _figure(place / f.file, f)
+        for f in named
+        for place in (folder / "plots", folder / "reliability")
+        if (place / f.file).exists()
+    ]
+    if not found and (folder / SHOWN).exists():
+        return [_figure(folder / SHOWN, named[0])]
+    return found
+
+
+def _figure(path: Path, figure: Figure) -> dict[str, Any]:
+    return {"uri": pictures.inline(path.read_bytes(), figure.pixels), "caption": figure.caption, "kind": Path(figure.file).stem}
+
+
+def _template(task: str) -> str | None:
+    """The template of what a kind's section adds, seen from tasks/."""
+    name = f"kinds/{task}/section.html.j2"
+    return name if (Path(__file__).resolve().parents[1] / name).is_file() else None
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    try:
+        records: list[dict[str, Any]] = pd.read_csv(path).to_dict("records")  # type: ignore[assignment]
+    except pd.errors.EmptyDataError:
+        return []
+    return records
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
