@@ -26,7 +26,7 @@ ROWS = pd.DataFrame(
         lambda: overview.sizes(ROWS, "accuracy"),
         lambda: overview.sizes(ROWS.assign(published=np.nan), "accuracy"),
         lambda: overview.ladder(ROWS, "accuracy"),
-        lambda: overview.compared({"one": HISTORY, "two": HISTORY}, "psnr", seen=["two"]),
+        lambda: overview.compared({"one": HISTORY, "two": HISTORY}, "psnr", "PSNR", seen=["two"]),
     ],
 )
 def test_a_figure_is_a_small_png_without_background(tmp_path: Path, figure):

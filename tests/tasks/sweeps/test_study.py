@@ -8,13 +8,12 @@ import pytest
 
 from tasks.common.errors import Error
 from tasks.datasets import data
-from tasks.params.sweep import Sweep
 from tasks.profile import Profile
 from tasks.sweeps import tables
 from tasks.sweeps.driver import Conductor
 from tasks.sweeps.study import Study, startup
 from tasks.sweeps.trial import Trial
-from tests.sweeps import block
+from tests.sweeps import block, made
 
 MakeProfile = Callable[..., Profile]
 
@@ -27,7 +26,7 @@ def info(make_profile: MakeProfile) -> data.Info:
 @pytest.fixture
 def make(tmp_path: Path, info: data.Info) -> Callable[..., Study]:
     def make(folder: str = "study", **changes: Any) -> Study:
-        return Study(tmp_path / folder, Sweep.model_validate(block(**changes)), info)
+        return Study(tmp_path / folder, made(**changes), info)
 
     return make
 
