@@ -17,7 +17,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tasks.common import warm
-from tasks.config import Profile
+from tasks.profile import Profile
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks a parent with these libraries")

@@ -6,6 +6,7 @@ from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets import readers
 from tasks.datasets.data import Data
+from tasks.kinds.detect.data import boxes
 from tests.tasks.datasets.layouts import annotation, block, jpeg, tar
 
 
@@ -17,7 +18,7 @@ def test_fddb_is_held_out_of_by_share(raw, tmp_path):
     tar(raw / "FDDB2007.tar", files)
     result = preprocess.write(raw, block("fddb", task="detect", size=40, validation=0.25, test=0.2), tmp_path / "out")
     assert (result.classes, result.counts) == (("face",), {"train": 6, "val": 2, "test": 2})
-    assert Data(tmp_path / "out", "test").boxes[["x1", "y1", "x2", "y2"]].to_numpy().tolist() == [[2, 2, 12, 12]] * 2
+    assert boxes(Data(tmp_path / "out", "test"))[["x1", "y1", "x2", "y2"]].to_numpy().tolist() == [[2, 2, 12, 12]] * 2
 
 
 SETTINGS = block("fddb", task="detect", size=160, validation=0, test=0, max_bad_share=1)
@@ -42,15 +43,15 @@ def test_boxes_enclose_the_publishers_ellipses(raw, tmp_path):
     data = readers.read(raw, SETTINGS)
     assert data.problems == []
     assert list(data.items) == [f"{name}.jpg" for name in (a, b, c)]
-    boxes = np.array([box[1:5] for item in data.items.values() for box in item.boxes])
+    corners = np.array([box[1:5] for item in data.items.values() for box in item.boxes])
     t = np.linspace(0, 2 * np.pi, 100_000)
     x = 60 + 20 * np.cos(t) * np.cos(np.pi / 6) - 10 * np.sin(t) * np.sin(np.pi / 6)
     y = 50 + 20 * np.cos(t) * np.sin(np.pi / 6) + 10 * np.sin(t) * np.cos(np.pi / 6)
-    np.testing.assert_allclose(boxes[:2], [[50, 30, 70, 70], [40, 40, 80, 60]], atol=1e-9)
-    np.testing.assert_allclose(boxes[2], [x.min(), y.min(), x.max(), y.max()], atol=1e-6)
+    np.testing.assert_allclose(corners[:2], [[50, 30, 70, 70], [40, 40, 80, 60]], atol=1e-9)
+    np.testing.assert_allclose(corners[2], [x.min(), y.min(), x.max(), y.max()], atol=1e-6)
     result = preprocess.write(raw, SETTINGS, tmp_path / "out")
     assert (result.counts["train"], result.skipped) == (3, 0)
-    assert len(Data(tmp_path / "out", "train").boxes) == 3
+    assert len(boxes(Data(tmp_path / "out", "train"))) == 3
 
 
 def test_ellipses_that_cannot_be_used_and_photographs_that_are_not_there_are_listed(raw, tmp_path):
@@ -76,7 +77,7 @@ def test_ellipses_that_cannot_be_used_and_photographs_that_are_not_there_are_lis
     # Without the second mention, its good boxes stay.
     write_fddb(raw, {1: "\n".join([a, str(len(ellipses)), *ellipses, b, "0"])}, [a, b])
     assert preprocess.write(raw, SETTINGS, tmp_path / "out").skipped == 0
-    boxes = Data(tmp_path / "out", "train").boxes[["x1", "y1", "x2", "y2"]].to_numpy().tolist()
+    boxes = boxes(Data(tmp_path / "out", "train"))[["x1", "y1", "x2", "y2"]].to_numpy().tolist()
     assert boxes == [[0, 20, 50, 80], [41, 41, 59, 59]]
     reasons = pd.read_csv(tmp_path / "out" / "skipped.csv").reason
     assert sorted(reason.split(":")[0] for reason in reasons) == ["clipped", *["not an ellipse"] * 6, "outside the image"]
