@@ -77,8 +77,8 @@ def test_ellipses_that_cannot_be_used_and_photographs_that_are_not_there_are_lis
     # Without the second mention, its good boxes stay.
     write_fddb(raw, {1: "\n".join([a, str(len(ellipses)), *ellipses, b, "0"])}, [a, b])
     assert preprocess.write(raw, SETTINGS, tmp_path / "out").skipped == 0
-    boxes = boxes(Data(tmp_path / "out", "train"))[["x1", "y1", "x2", "y2"]].to_numpy().tolist()
-    assert boxes == [[0, 20, 50, 80], [41, 41, 59, 59]]
+    found = boxes(Data(tmp_path / "out", "train"))[["x1", "y1", "x2", "y2"]].to_numpy().tolist()
+    assert found == [[0, 20, 50, 80], [41, 41, 59, 59]]
     reasons = pd.read_csv(tmp_path / "out" / "skipped.csv").reason
     assert sorted(reason.split(":")[0] for reason in reasons) == ["clipped", *["not an ellipse"] * 6, "outside the image"]
 
