@@ -32,6 +32,7 @@ def load(
     `changes`: blocks like the file's, which replace what they name and leave the rest. `experiments`: whether they are read.
     `networks`: whether architectures are held against their networks' files. Without either nothing of torch is imported.
     """
+    kinds.check()
     path = Path(folder) / "params.yaml"
     values = read(path)
     if changes:

@@ -17,6 +17,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -88,6 +89,12 @@ def find(name: str) -> Any:
     return module
 
 
+def check() -> None:
+    """Raises Error for a folder that lacks a part."""
+    for name in names():
+        find(name)
+
+
 def part(name: str, which: Part) -> Any:
     """A part of a kind, which is imported when it is asked for."""
     find(name)
@@ -95,8 +102,12 @@ def part(name: str, which: Part) -> Any:
 
 
 def every() -> list[ModuleType]:
-    """The facts of all kinds, in the order of their names."""
-    return [find(name) for name in names()]
+    """The facts of all kinds, in the order of their names; a folder that lacks a part is left to `check`, which names it."""
+    found = []
+    for name in names():
+        with suppress(Error):
+            found.append(find(name))
+    return found
 
 
 def metrics(name: str) -> dict[str, Metric]:
