@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows import ROOT
 from tasks import annotate as annotation
 from tasks import config
-from tasks.faces.listing import SUFFIXES
+from tasks.imaging.suffixes import SUFFIXES
 
 INBOX, ANNOTATED = "runs/inbox", "runs/annotated"
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tasks.common.errors import Error
 from tasks.faces.annotator import DRAWN, PICTURES
-
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+from tasks.imaging.suffixes import SUFFIXES
 
 
 def listed(source: str, leave_out: str = "") -> list[str]:
