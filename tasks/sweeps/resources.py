@@ -8,7 +8,8 @@ import torch
 from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.processors import processors
-from tasks.config import Profile, Sweep
+from tasks.params.sweep import Sweep
+from tasks.profile import Profile
 
 
 def check(profile: Profile, name: str) -> None:
