@@ -22,11 +22,16 @@ $(READY): requirements.lock requirements.weights pyproject.toml
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	touch $@
 
-rebuild: $(READY)  ## download, prepare, train, evaluate and report whatever is not up to date
+rebuild: $(READY) .dvc/config.local  ## download, prepare, train, evaluate and report whatever is not up to date
 	@test -f $(FOLDER)/params.yaml || { echo "error: no profile $(PROFILE): $(FOLDER)/params.yaml does not exist"; exit 1; }
 	cd $(FOLDER) && python -m tasks.config
-	dvc repro $(FOLDER)/dvc.yaml
+	python -m tasks.common.warm dvc repro $(FOLDER)/dvc.yaml
 	@echo "report: $(FOLDER)/results/report.html"
+
+# DVC keeps to git; a downloaded archive of the project has none.
+.dvc/config.local:
+	test -e .git || dvc config --local core.no_scm true
+	touch $@
 
 test: $(READY)  ## the tests (under ten minutes); PYTEST="-m slow" runs the long ones
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
@@ -36,7 +41,7 @@ check: $(READY)  ## ruff and mypy
 	ruff format --check .
 	mypy
 
-ui: $(READY)  ## Prefect (scheduled runs) and MLflow (comparisons) on loopback, until Ctrl-C
+ui: $(READY) .dvc/config.local  ## Prefect (scheduled runs) and MLflow (comparisons) on loopback, until Ctrl-C
 	python -m flows.serve
 
 demo: $(READY)  ## a page on loopback to try the networks on your own pictures
@@ -48,5 +53,7 @@ bench: $(READY)  ## timings side by side with the usual way, into results/bench.
 lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile -q pyproject.toml -o requirements.lock
 
-clean:  ## remove what the stages and tests made here (data, state, caches); results and the environment stay
-	rm -rf data/raw data/processed data/evaluated */data runs .dvc/tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove what the stages and tests made here (data, state, caches); results, runs/ of yours and the environment stay
+	rm -rf data/raw data/processed data/evaluated data/annotated */data .dvc/tmp
+	rm -rf runs/state runs/ui runs/prefect runs/warm runs/rebuild.lock
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

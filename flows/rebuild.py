@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from flows import ROOT
 from tasks import config
-from tasks.common import stages
+from tasks.common import stages, warm
 from tasks.common.locks import alone
 from tasks.profile import Profile
 
@@ -55,7 +55,11 @@ def rebuild(profile: str = ".") -> None:
     """
     loaded = config.load(ROOT / profile)
     message = "another rebuild of this project runs; wait for its end, or stop it"
-    with alone(loaded.root / "runs" / "rebuild.lock", message), stages.Reproduction(loaded.folder) as dvc:
+    with (
+        alone(loaded.root / "runs" / "rebuild.lock", message),
+        warm.serving(loaded.root) as environment,
+        stages.Reproduction(loaded.folder, environment) as dvc,
+    ):
         for name in dvc:
             (download if name.startswith("download@") else stage)(dvc, name)
     publish(loaded)

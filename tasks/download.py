@@ -7,32 +7,22 @@ The environment variable DARKROOM_MIRROR (a folder or an http URL) comes before 
 `<mirror>/<dataset>/<file>`, checked against the `SHA256SUMS` there. What is partial stays in runs/state/, which DVC does not delete.
 """
 
-import hashlib
 import os
-import re
 import shutil
-import sys
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
-from PIL import Image, UnidentifiedImageError
 
 from tasks import config
 from tasks.common import files
 from tasks.common.errors import Error
 from tasks.datasets import archives, coco, embedded, sets
-from tasks.datasets.sources import Dataset, File, Images
-from tasks.datasets.transfer import Effort, Fetcher, Got, NotThere, Want, disk, is_url
+from tasks.datasets.sources import Dataset, Images
+from tasks.datasets.supply import Supply, find_mirror, say
+from tasks.datasets.transfer import Effort, Fetcher, Got, disk
 from tasks.params.preparation import Download
-
-# Bounds of what has no stated size.
-MAX_IMAGE = 32 << 20
-MAX_SUMS = 64 << 20
 
 
 def download(profile: config.Profile, dataset: str, effort: Effort = Effort()) -> Path:
@@ -62,14 +52,14 @@ def fetch(
             _write_origin(building, name, "package", source, got, found)
         return to
     with Fetcher(name, effort) as fetcher:
-        supply = _mirror(fetcher, mirror, name, source, state) or Supply(name, source)
+        supply = find_mirror(fetcher, mirror, name, source, state) or Supply(name, source)
         work = state / supply.origin.replace(":", "-")
         got = _everything(fetcher, source, supply, work, options)
         with files.atomic_folder(to) as building:
             _place(got, building)
             _write_origin(building, name, supply.origin, source, got)
     _forget(work)
-    _say(f"{name}: {len(got):,} files, {sum(g.bytes for g in got.values()) / 1e6:,.1f} MB in {to} ({supply.origin})")
+    say(f"{name}: {len(got):,} files, {sum(g.bytes for g in got.values()) / 1e6:,.1f} MB in {to} ({supply.origin})")
     return to
 
 
@@ -83,7 +73,7 @@ def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: 
     if source.packaged:
         raise Error(f"{name} comes inside installed packages and needs no mirror")
     if (target / "SHA256SUMS").exists():
-        _say(f"{name}: already in {target}")
+        say(f"{name}: already in {target}")
         return target
     with Fetcher(name, effort) as fetcher:
         work = folder / ".partial" / name
@@ -92,7 +82,7 @@ def make_mirror(folder: Path, name: str, source: Dataset | None = None, effort: 
             _place(got, building)
             (building / "SHA256SUMS").write_text("".join(f"{g.sha256}  {n}\n" for n, g in sorted(got.items())), encoding="utf-8")
     _forget(work)
-    _say(f"{name}: {len(got):,} files, {sum(g.bytes for g in got.values()) / 1e6:,.1f} MB in {target}")
+    say(f"{name}: {len(got):,} files, {sum(g.bytes for g in got.values()) / 1e6:,.1f} MB in {target}")
     return target
 
 
@@ -128,150 +118,15 @@ def _forget(work: Path) -> None:
             folder.rmdir()
 
 
-# --------------------------------------------------------------------------------------------------------------- URLs and mirrors
-
-
-@dataclass(frozen=True)
-class Supply:
-    """Where files come from: the URLs of the table."""
-
-    dataset: str
-    source: Dataset
-
-    @property
-    def origin(self) -> str:
-        return "url"
-
-    def want(self, file: File) -> Want | None:
-        """How to get a file; None where it may be done without. Raises Error where there is no way."""
-        if not file.urls:
-            raise Error(
-                f"{self.dataset}: {file.name} has no public direct URL. {self.source.by_hand}.\n"
-                f"  Publisher: {self.source.home}\n"
-                f"  Then make a mirror of it:  mkdir -p DIR/{self.dataset} && mv {file.name} DIR/{self.dataset}/ && "
-                f"cd DIR/{self.dataset} && sha256sum {file.name} > SHA256SUMS\n"
-                f"  and set DARKROOM_MIRROR=DIR (the other data sets still come from their URLs)"
-            )
-        check = _not_coco if file.name.endswith(".json") else None
-        return Want(
-            file.name, file.urls, file.sha256, file.published, file.size, member=file.member, check=check, advice=self._advice
-        )
-
-    def want_image(self, images: Images, name: str, pixels: tuple[int, int]) -> Want:
-        places = tuple(url + name for url in images.urls)
-        return Want(f"{images.folder}/{name}", places, limit=MAX_IMAGE, check=partial(_not_decoded, pixels), advice=self._advice)
-
-    @property
-    def _advice(self) -> str:
-        return (
-            f"Run the same command again, which goes on from what is there. Without internet: make a mirror where there is,\n"
-            f"  python -m tasks.download --to DIR {self.dataset}\ncopy DIR here, and set DARKROOM_MIRROR=DIR"
-        )
-
-
-@dataclass(frozen=True)
-class Mirror(Supply):
-    """Where files come from: a folder or an http URL with `<dataset>/<file>`, and the hashes of its `SHA256SUMS`."""
-
-    root: str
-    sums: dict[str, str]
-    version: str  # SHA-256 of SHA256SUMS
-
-    @property
-    def origin(self) -> str:
-        return f"mirror:{self.version[:12]}"
-
-    def want(self, file: File) -> Want | None:
-        if file.name not in self.sums and file.optional:
-            _say(f"{self.dataset}: the mirror {self.root} has no {file.name}; going on without it")
-            return None
-        return self._want(file.name)
-
-    def want_image(self, images: Images, name: str, pixels: tuple[int, int]) -> Want:
-        return self._want(f"{images.folder}/{name}")
-
-    def _want(self, name: str) -> Want:
-        if name not in self.sums:
-            raise Error(
-                f"the mirror {self.root} has no {self.dataset}/{name} in {self.dataset}/SHA256SUMS; complete it, or take "
-                f"the folder {self.dataset} out of it, so that the data set comes from its URLs"
-            )
-        place = _join(self.root, f"{self.dataset}/{name}")
-        advice = f"Put the mirror {self.root} right, or unset DARKROOM_MIRROR"
-        return Want(name, (place,), self.sums[name], f"the mirror's {self.dataset}/SHA256SUMS", advice=advice)
-
-
-def _join(root: str, name: str) -> str:
-    return f"{root.rstrip('/')}/{quote(name)}" if is_url(root) else str(Path(root).expanduser() / name)
-
-
-def _mirror(fetcher: Fetcher, root: str, name: str, source: Dataset, state: Path) -> Mirror | None:
-    """The mirror's part for a data set; None without a mirror, or where it has nothing of this data set. Raises Error."""
-    if not root:
-        return None
-    missing = f"{name}: the mirror {root} does not have it; taking it from its URLs"
-    if is_url(root):
-        path = state / "SHA256SUMS"
-        path.unlink(missing_ok=True)
-        try:
-            advice = "Check the address in DARKROOM_MIRROR, and that its server runs"
-            fetcher.get(Want("SHA256SUMS", (_join(root, f"{name}/SHA256SUMS"),), limit=MAX_SUMS, advice=advice), state)
-        except NotThere:
-            _say(missing)
-            return None
-    else:
-        folder = Path(_join(root, name))
-        path = folder / "SHA256SUMS"
-        if not folder.parent.is_dir():
-            raise Error(f"DARKROOM_MIRROR={root}: no such folder")
-        if not folder.is_dir():
-            _say(missing)
-            return None
-        if not path.is_file():
-            raise Error(f"{path}: no such file; make it there: find * -type f -exec sha256sum {{}} + > SHA256SUMS")
-    text = path.read_bytes()
-    if is_url(root):
-        path.unlink()
-    sums: dict[str, str] = {}
-    for line in text.decode(errors="replace").splitlines():
-        match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)", line)
-        if not match:
-            raise Error(f"{_join(root, name)}/SHA256SUMS: not lines of a SHA-256, two spaces and a name: {line[:80]!r}")
-        sums[match[2]] = match[1].lower()
-    return Mirror(name, source, root, sums, hashlib.sha256(text).hexdigest())
-
-
-# ----------------------------------------------------------------------------------------------------- a data set's files and images
-
-
 def _everything(fetcher: Fetcher, source: Dataset, supply: Supply, work: Path, options: Download) -> dict[str, Got]:
     """All files of a data set, and the images that its annotations list, into the folder `work`."""
-    wants = [want for file in source.files if (want := supply.want(file))]
-    _say(f"{supply.dataset}: {len(wants)} files from {getattr(supply, 'root', 'their URLs')}")
+    wants = [want for file in supply.files if (want := supply.want(file))]
+    say(f"{supply.dataset}: {len(wants)} files from {getattr(supply, 'root', 'their URLs')}")
     got = fetcher.all(wants, work)
     for images in source.images:
         listed = _listed(images, got, getattr(options, images.bound))
         got |= fetcher.all([supply.want_image(images, *image) for image in listed], work)
     return got
-
-
-def _not_decoded(pixels: tuple[int, int], path: Path) -> str:
-    try:
-        with Image.open(path) as image:
-            if image.size != pixels:
-                return f"its size is {image.size} pixels, and {pixels} in the annotations"
-            image.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        return f"it does not decode as an image ({error})"
-    return ""
-
-
-def _not_coco(path: Path) -> str:
-    try:
-        coco.images(path.read_bytes())
-    except ValueError as error:
-        return f"it is no annotation file in COCO's format ({error})"
-    return ""
 
 
 def _listed(images: Images, got: dict[str, Got], bound: int | None) -> list[tuple[str, tuple[int, int]]]:
@@ -282,10 +137,6 @@ def _listed(images: Images, got: dict[str, Got], bound: int | None) -> list[tupl
         return coco.images(content)[:bound]
     except ValueError as error:
         raise Error(f"{path}: no annotation file in COCO's format ({error}); delete it and download it again") from None
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def main(

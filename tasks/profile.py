@@ -1,10 +1,9 @@
 """A profile: a folder with a `params.yaml`, and where its files stand."""
 
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict
 
 from tasks.common.errors import Error
 from tasks.params.experiment import Experiment, Winner
@@ -12,10 +11,9 @@ from tasks.params.params import Params, known_to_user
 from tasks.params.sweep import Sweep
 
 
-class Profile(BaseModel):
+@dataclass(frozen=True)
+class Profile:
     """A folder with a `params.yaml`, and where its files stand."""
-
-    model_config = ConfigDict(frozen=True)
 
     folder: Path
     params: Params

@@ -27,6 +27,7 @@ from tasks.common import cluster, devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic, atomic_folder, write_json, write_text
 from tasks.datasets import data
+from tasks.imaging import pictures
 from tasks.learning import tracking, weights
 from tasks.learning.building import describe
 from tasks.params.experiment import Experiment
@@ -226,11 +227,12 @@ def _write(profile: Profile, name: str, study: Study, fingerprint: str, out: Pat
     write_text(out / "trials.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     with atomic(out / "trials.parquet") as temporary:
         table.to_parquet(temporary, index=False)
-    with atomic_folder(out / "plots") as plots, atomic_folder(evaluated) as kept:
-        figures.draw(study, plots)
+    with atomic_folder(out / "plots") as plots, atomic_folder(out / "tables") as written, atomic_folder(evaluated) as kept:
+        figures.draw(study, plots, written)
         curves.to_parquet(kept / "curves.parquet", index=False)
         write_json(kept / "metrics.json", result)
         write_json(kept / "dataset.json", info.dump())
+    pictures.write_small(out / "plots" / "front.png", out / "shown.webp")
     write_json(out / "best.json", best)
     write_json(out / "metrics.json", result)
     return result

@@ -83,10 +83,11 @@ def write_prepared(folder: Path, task: str, counts: dict[str, int], size: int = 
 
 @pytest.fixture
 def make_profile(tmp_path: Path) -> Callable[..., config.Profile]:
-    """Make a profile with the experiments `classes` and `pairs`; keyword arguments change their recipe."""
+    """Make a profile with the experiments `classes` and `pairs`; keyword arguments change their recipe, or that of `only` one."""
 
-    def make(**train: Any) -> config.Profile:
+    def make(only: str | None = None, **train: Any) -> config.Profile:
         folder = tmp_path / "profile"
+        changes = {name: train if only in (None, name) else {} for name in ("classes", "pairs")}
         params = {
             "root": ".",
             "device": "cpu",
@@ -96,7 +97,10 @@ def make_profile(tmp_path: Path) -> Callable[..., config.Profile]:
                 "tiny-pairs": {"dataset": "photos", "task": "translate", "size": 16},
             },
             "comparisons": {"rates": ["classes"]},
-            "experiments": {"classes": experiment("classify", **train), "pairs": experiment("translate", **train)},
+            "experiments": {
+                "classes": experiment("classify", **changes["classes"]),
+                "pairs": experiment("translate", **changes["pairs"]),
+            },
         }
         folder.mkdir(exist_ok=True)
         (folder / "params.yaml").write_text(yaml.safe_dump(params))

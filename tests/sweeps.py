@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 
 from tasks import config
+from tasks.params.sweep import Sweep
 from tasks.profile import Profile
 from tests.conftest import experiment
 
@@ -27,12 +28,27 @@ def block(**changes: Any) -> dict[str, Any]:
     }
 
 
+def made(**changes: Any) -> Sweep:
+    """The block as `tasks.config` reads it beside data of the kind classify."""
+    values = block(**changes)
+    return Sweep.model_validate({**values, "train": {"kind": "classify", **values["train"]}})
+
+
 def with_sweep(profile: Profile, ray: dict[str, Any] | None = None, **changes: Any) -> Profile:
     """The profile with the sweep `tiny` and its winner `found`."""
     file = profile.folder / "params.yaml"
     params = yaml.safe_load(file.read_text())
     params["sweeps"] = {"tiny": block(**changes)}
-    params["winners"] = {"found": {"system": "cnn", "sweep": "tiny", "train": {"epochs": 3}, "seeds": [0], "published": []}}
+    tiny = params["sweeps"]["tiny"]
+    params["experiments"]["found"] = {
+        "system": "cnn",
+        "data": tiny["data"],
+        "network": tiny["network"],
+        "sweep": "tiny",
+        "train": {"epochs": 3},
+        "seeds": [0],
+        "published": [],
+    }
     params["ray"] = ray or {"address": None}
     file.write_text(yaml.safe_dump(params))
     return config.load(profile.folder)

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -42,11 +42,14 @@ class Stage(NamedTuple):
 class Reproduction:
     """A `dvc repro` of a profile's folder, which runs as long as the block.
 
-    Iterating gives the stages' names as DVC comes to them; each is then followed to its end with `follow`.
+    Iterating gives the stages' names as DVC comes to them; each is then followed to its end with `follow`. `environment`: DVC's and
+    the stages', whose `python` is ours by default.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        self.environment = dict(environment or os.environ | {"PATH": path}) | {"PYTHONUNBUFFERED": "1"}
         self._running = ExitStack()
         self._lines: Iterator[str] = iter(())
         self._last: deque[str] = deque(maxlen=KEPT)
@@ -88,13 +91,8 @@ class Reproduction:
 
     def _start(self) -> None:
         self._running.close()
-        environment = os.environ | {
-            # The stages say `python`; theirs is this one.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PYTHONUNBUFFERED": "1",
-        }
         command = [sys.executable, "-m", "dvc", "repro", FILE]
-        self._process = self._running.enter_context(processes.running(command, self.folder, environment))
+        self._process = self._running.enter_context(processes.running(command, self.folder, self.environment))
         assert self._process.stdout is not None
         self._lines = filter(None, map(str.rstrip, self._process.stdout))
 

@@ -23,6 +23,7 @@ from typing import IO, BinaryIO, cast
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder
 
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
 MAX_BYTES = 16 << 30
 MAX_MEMBER = 1 << 30
 MAX_MEMBERS = 2_000_000
@@ -48,14 +49,18 @@ def members(path: Path, max_bytes: int = MAX_BYTES) -> list[Member]:
 
 
 def read_members(
-    path: Path, wanted: Callable[[str], bool] | None = None, max_bytes: int = MAX_BYTES, max_member: int = MAX_MEMBER
+    path: Path,
+    wanted: Callable[[str], bool] | None = None,
+    max_bytes: int = MAX_BYTES,
+    max_member: int = MAX_MEMBER,
+    name: str | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the files whose name is `wanted` (default: all), in the archive's order; nothing goes to disk.
 
-    `max_bytes` bounds the whole archive's unpacked size, `max_member` each file that is read. Raises Error for an archive that is
-    refused, as soon as the reason is met.
+    `max_bytes` bounds the whole archive's unpacked size, `max_member` each file that is read. The ending of `name` (default: the
+    path's) says what kind of archive it is. Raises Error for an archive that is refused, as soon as the reason is met.
     """
-    for member, open_ in _walk(path, max_bytes):
+    for member, open_ in _walk(path, max_bytes, name):
         if wanted is None or wanted(member.name):
             _bound(path, member, max_member)
             with _damage(path), open_() as file:
@@ -90,14 +95,12 @@ def tail(name: str, parts: int) -> str:
     return "/".join(name.split("/")[-parts:])
 
 
-def _walk(path: Path, max_bytes: int) -> Iterator[tuple[Member, Callable[[], IO[bytes]]]]:
+def _walk(path: Path, max_bytes: int, name: str | None = None) -> Iterator[tuple[Member, Callable[[], IO[bytes]]]]:
     """Each file with a function that opens it, to be called before the next one is asked for."""
-    if path.name.endswith(".zip"):
-        walk = _walk_zip(path)
-    elif path.name.endswith((".tar", ".tar.gz", ".tgz")):
-        walk = _walk_tar(path, max_bytes)
-    else:
-        raise Error(f"{path}: not an archive that is known here; allowed: .tar, .tar.gz, .tgz, .zip")
+    ending = next((ending for ending in ENDINGS if (name or path.name).endswith(ending)), None)
+    if ending is None:
+        raise Error(f"{path}: not an archive that is known here; allowed: {', '.join(ENDINGS)}")
+    walk = _walk_zip(path) if ending == ".zip" else _walk_tar(path, max_bytes, gzipped=ending != ".tar")
     total = count = 0
     with _damage(path):
         for name, size, plain, open_ in walk:
@@ -126,8 +129,8 @@ def _walk_zip(path: Path) -> Iterator[_Entry]:
             yield name, info.file_size, plain, None if name.endswith("/") else partial(archive.open, info)
 
 
-def _walk_tar(path: Path, max_bytes: int) -> Iterator[_Entry]:
-    open_ = open if path.name.endswith(".tar") else gzip.open
+def _walk_tar(path: Path, max_bytes: int, gzipped: bool) -> Iterator[_Entry]:
+    open_ = gzip.open if gzipped else open
     with cast(BinaryIO, open_(path, "rb")) as file:
         source = _Bounded(path, file, max_bytes + (1 << 20))
         with tarfile.open(fileobj=cast(IO[bytes], source), mode="r|") as archive:
@@ -176,13 +179,5 @@ def _damage(path: Path) -> Iterator[None]:
     """Say in one sentence what the readers of archives say in many ways."""
     try:
         yield
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        gzip.BadGzipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        UnicodeError,
-    ) as error:
+    except _DAMAGES as error:
         raise Error(f"{path}: damaged or cut short ({error}); delete it and download it again") from None

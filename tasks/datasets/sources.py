@@ -1,8 +1,8 @@
 """What a data set says of its files: where each is had from, how it is known to be right, and the licence.
 
 The data sets themselves stand in `tasks.datasets.sets`, a module each. A hash stands there only with the place where it was
-published (`published`). What has none is checked by parsing or decoding it: COCO's single images by their annotated width and
-height, the COCO-minitrain annotations as JSON.
+published (`published`). What has none is checked by parsing or decoding it: images by their width and height, COCO's annotations
+as JSON, archives by unpacking each file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,6 +24,7 @@ class File:
     size: int | None = None  # bytes
     member: str | None = None  # the URLs give a zip archive, which hash and size belong to; the file is this member of it
     optional: bool = False  # a mirror may do without it
+    sizes: tuple[tuple[int, int], ...] = ()  # of an image without a published hash: the pixels (width, height) that it may have
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Dataset:
     images: tuple[Images, ...] = ()
     packaged: tuple[Packaged, ...] = ()
     by_hand: str = ""  # where there is no direct URL: what to do instead
+    repacked: tuple[File, ...] = ()  # what a mirror may have in place of `files`
+    within: str = ""  # another data set, in whose folder a mirror may have the files
 
 
 class _Sources(Mapping[str, Dataset]):

@@ -4,6 +4,7 @@ What is partial (`<name>.part`), and what had a wrong hash (`<name>.wrong-sha256
 """
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import httpx
 import tenacity
@@ -279,6 +281,15 @@ class Fetcher:
             raise
         out.write(piece)
         return done
+
+
+def kept_as(url: str, sha256: str | None) -> str:
+    """The name of a URL's file among those of other URLs: it carries the file's hash, or that of the whole URL where none is known.
+
+    URLs often end alike, as in best.pt, and a file that is there is taken without a question where no hash is known.
+    """
+    name = re.sub(r"[^\w.-]", "_", Path(urlsplit(url).path).name) or "file"
+    return f"{sha256[:12]}-{name}" if sha256 else f"unchecked-{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
 
 
 def is_url(place: str) -> bool:

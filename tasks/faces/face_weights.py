@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import models
 from tasks.common import files
 from tasks.common.errors import Error
-from tasks.datasets.transfer import Effort, Fetcher, Want
+from tasks.datasets.transfer import Effort, Fetcher, Want, kept_as
 from tasks.faces.annotator import Files
 from tasks.faces.detector import INSIDE, NMS, SIZES, THRESHOLD
 from tasks.learning import weights
@@ -27,13 +27,18 @@ def find(profile: Profile, settings: Annotate) -> Files:
     emotions = place(profile, "emotions", settings.emotions.weights)
     chosen = weights.card(faces).get("calibration", {}) if faces.suffix == ".safetensors" else {}
     numbers = {key: getattr(settings.faces, key) or chosen.get(key, usual) for key, usual in USUAL.items()}
+    rules = {
+        "threshold": settings.emotions.uncertain,
+        "least_sharpness": settings.emotions.least_sharpness,
+        "least_side": settings.emotions.least_side,
+        "blurred": settings.flags.blurred,
+        "small": settings.flags.small,
+    }
     return Files(
         faces=faces,
         emotions=emotions,
         find=FindFaces.model_validate({**settings.faces.model_dump(), **numbers}),
-        uncertain=settings.emotions.uncertain,
-        blurred=settings.flags.blurred,
-        small=settings.flags.small,
+        rules={key: value for key, value in rules.items() if value is not None},
     )
 
 
@@ -57,6 +62,6 @@ def place(profile: Profile, what: str, given: Weights) -> Path:
     assert given.url is not None
     name = Path(urlsplit(given.url).path).name or "weights"
     advice = f"download it by hand, and give it as source: path; or take source: embedded ({key})"
-    want = Want(f"{(given.sha256 or 'unchecked')[:12]}-{name}", (given.url,), given.sha256, key, limit=MAX_WEIGHTS, advice=advice)
+    want = Want(kept_as(given.url, given.sha256), (given.url,), given.sha256, key, limit=MAX_WEIGHTS, advice=advice)
     with Fetcher(name, Effort()) as fetcher:
         return fetcher.get(want, profile.state("weights")).path

@@ -124,9 +124,9 @@ def falling(name: str) -> frozenset[str]:
     return frozenset(metric.name for metric in metrics(name).values() if metric.less_is_better)
 
 
-def check_metric(kind: str, metric: str, key: str) -> None:
-    """Raises ValueError, naming the key, for a metric that the kind does not declare."""
-    known = metrics(kind)
+def check_metric(kind: str, metric: str, key: str, others: Iterable[str] = ()) -> None:
+    """Raises ValueError, naming the key, for a metric that the kind does not declare. `others`: what else may stand there."""
+    known = [*metrics(kind), *others]
     if metric not in known:
         near = difflib.get_close_matches(metric, known, 1)
         hint = f"did you mean {near[0]}? " if near else ""

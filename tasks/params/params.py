@@ -15,7 +15,7 @@ from tasks.params.experiment import NONE, AnyPrepare, Experiment, Winner, checks
 from tasks.params.face_settings import Annotate
 from tasks.params.preparation import Download
 from tasks.params.recipe import Recipe
-from tasks.params.spaces import Ray
+from tasks.params.spaces import WEIGHED, Ray
 from tasks.params.study import Study
 from tasks.params.sweep import Sweep
 
@@ -65,12 +65,12 @@ class Params(Block):
         for name, prepare in self.preprocess.items():
             known(prepare.dataset, self.download, f"preprocess.{name}.dataset", "key of `download`")
         self._names_are_unique()
-        for name, experiment in self.experiments.items():
-            self._experiment_fits(f"experiments.{name}", experiment, networks)
         for name, sweep in self.sweeps.items():
             self._block_fits(f"sweeps.{name}", sweep, networks)
             if sweep.objective.metric != "loss":
-                kinds.check_metric(self.kind(sweep.data), sweep.objective.metric, f"sweeps.{name}.objective.name")
+                kinds.check_metric(self.kind(sweep.data), sweep.objective.metric, f"sweeps.{name}.objective.name", WEIGHED)
+        for name, experiment in self.experiments.items():
+            self._experiment_fits(f"experiments.{name}", experiment, networks)
         self._nothing_comes_after_itself()
         for name, block in self.annotate.items():
             known(block.source, self.download, f"annotate.{name}.source", "key of `download`")

@@ -18,8 +18,8 @@ COLOURS = {"complete": BLUE, "pruned": FAINT, "failed": ORANGE, "infeasible": FA
 MOST_LABELS = 8
 
 
-def draw(study: Study, folder: Path) -> None:
-    """Write the figures as PNG, and the tables that they show as CSV."""
+def draw(study: Study, folder: Path, shown: Path) -> None:
+    """Write the figures as PNG into `folder`, and the tables that they show as CSV into `shown`."""
     table, curves = tables.trials(study), tables.curves(study)
     objective = study.sweep.objective
     shares = tables.importances(study)
@@ -27,7 +27,7 @@ def draw(study: Study, folder: Path) -> None:
     rungs = asha(study)
     front = pd.DataFrame([{"trial": t.number, "parameters": t.parameters, "val_loss": t.val_loss} for t in study.front()])
     for name, frame in (("front", front), ("importance", importance), ("rungs", rungs)):
-        frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        frame.to_csv(shown / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
     save(pareto(table, front, objective.bound, study.winner().number), folder / "front.png")
     save(parallel(table, [*study.sweep.space], study.winner().number), folder / "parallel.png")
     if len(importance):

@@ -4,11 +4,14 @@ import os
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from PIL import Image
 
 from tasks import config, download
 from tasks.common.errors import Error
+from tasks.datasets import sets
 from tasks.datasets.sources import Dataset, File, Images
 from tasks.params.preparation import Download
 from tests.tasks.server import Page, Server, sha256
@@ -235,6 +239,99 @@ def test_annotations_that_are_a_web_page_are_refused(server: Server, fetch: Fetc
         fetch(coco)
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000, b'{"images": [{"id": 1e999, "file_name": "a.jpg"}]}', b"[]", b'{"images": [1]}']
+)
+def test_annotations_of_another_kind_are_refused(server: Server, fetch: Fetch, coco: Dataset, body: bytes) -> None:
+    server.pages["/train.json"] = Page(body)
+    with pytest.raises(Error, match="no annotation file in COCO's format"):
+        fetch(coco)
+
+
+def test_an_image_that_is_listed_twice_is_fetched_once(server: Server, fetch: Fetch, coco: Dataset) -> None:
+    listed = json.loads(server.pages["/train.json"].body)["images"]
+    server.pages["/train.json"] = Page(json.dumps({"images": [*listed, listed[0] | {"id": 99}]}).encode())
+    assert len(list(fetch(coco).rglob("*.jpg"))) == 46
+    assert len([path for path, _ in server.seen if path.endswith(".jpg")]) == 46
+
+
+# ------------------------------------------------------------------------------------------- files whose hash nobody published
+
+
+def archive(name: str, content: bytes = BODY) -> bytes:
+    packed = io.BytesIO()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(packed, "w") as out:
+            out.writestr("a/b.bin", content)
+    else:
+        with tarfile.open(fileobj=packed, mode="w:gz") as out:
+            info = tarfile.TarInfo("a/b.bin")
+            info.size = len(content)
+            out.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tgz"])
+def test_an_archive_without_a_hash_is_unpacked_to_know_that_it_is_right(
+    server: Server, fetch: Fetch, tmp_path: Path, name: str
+) -> None:
+    good = archive(name)
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 1
+    source = table(File(name, (f"{server.url}/{name}",)))
+    for bad in (good[: len(good) // 2], bytes(flipped), b"<html>sign in</html>"):
+        server.pages[f"/{name}"] = Page(bad)
+        with pytest.raises(Error, match=rf"{name} could not be had(?s:.)*(damaged|refused)(?s:.)*no hash is published for it"):
+            fetch(source)
+        assert not (tmp_path / "raw").exists()
+    server.pages[f"/{name}"] = Page(good)
+    assert (fetch(source) / name).read_bytes() == good
+
+
+def kodim(width: int, height: int) -> bytes:
+    packed = io.BytesIO()
+    Image.new("RGB", (width, height), (1, 2, 3)).save(packed, "PNG")
+    return packed.getvalue()
+
+
+def from_server(server: Server, name: str) -> Dataset:
+    """A data set's own source, with each of its URLs on the server instead."""
+    source = sets.source(name)
+    moved = (
+        replace(file, urls=tuple(f"{server.url}/{urlsplit(url).path.split('/')[-1]}" for url in file.urls))
+        for file in source.files
+    )
+    return replace(source, files=tuple(moved))
+
+
+def test_kodak_is_known_by_its_sizes(server: Server, fetch: Fetch) -> None:
+    source = from_server(server, "kodak")
+    server.pages = {f"/{file.name}": Page(kodim(*file.sizes[i % 2])) for i, file in enumerate(source.files)}
+    assert len(list(fetch(source).glob("kodim*.png"))) == 24
+    server.pages["/kodim07.png"] = Page(kodim(640, 480))
+    with pytest.raises(
+        Error, match=r"kodim07.png could not be had(?s:.)*its size is \(640, 480\) pixels, and \(768, 512\) or \(512, 768\)"
+    ):
+        fetch(source)
+
+
+def test_fddb_and_flickr8k_come_as_their_publishers_pack_them(server: Server, fetch: Fetch) -> None:
+    for name, packed in (
+        ("fddb", ("originalPics.tar.gz", "FDDB-folds.tgz")),
+        ("flickr8k", ("Flickr8k_Dataset.zip", "Flickr8k_text.zip")),
+    ):
+        server.pages = {f"/{file}": Page(archive(file)) for file in packed}
+        raw = fetch(from_server(server, name))
+        assert sorted(path.name for path in raw.iterdir()) == sorted([*packed, "origin.json"])
+
+
+def test_utkface_says_how_it_is_had(fetch: Fetch) -> None:
+    with pytest.raises(
+        Error, match=r"UTKFace.tar.gz has no public direct URL(?s:.)*Google Drive(?s:.)*susanqq.github.io(?s:.)*sha256sum"
+    ):
+        fetch(sets.source("utkface"))
+
+
 # ----------------------------------------------------------------------------------------------------------------------- mirrors
 
 
@@ -289,6 +386,33 @@ def test_a_mirror_may_lack_what_is_optional_and_nothing_else(
         fetch(table(File("a.bin", urls), File("b.bin", urls)), mirror=root)
     # From its URLs the data set is whole.
     assert (fetch(table(File("b.bin", urls, optional=True))) / "b.bin").exists()
+
+
+def test_a_mirror_may_have_a_data_set_packed_anew(server: Server, fetch: Fetch, mirror: Callable[..., str]) -> None:
+    server.pages["/a.bin"] = Page(BODY)
+    source = table(File("a.bin", (f"{server.url}/a.bin",)), repacked=(File("anew.bin", ()),))
+    assert sorted(path.name for path in fetch(source, mirror=mirror({"anew.bin": BODY})).iterdir()) == ["anew.bin", "origin.json"]
+    # The publisher's own comes first.
+    both = fetch(source, mirror=mirror({"anew.bin": b"1", "a.bin": b"2"}))
+    assert sorted(path.name for path in both.iterdir()) == ["a.bin", "origin.json"]
+    with pytest.raises(Error, match=r"has no tiny/a.bin in tiny/SHA256SUMS; complete it"):
+        fetch(source, mirror=mirror({"b.bin": BODY}))
+
+
+def test_a_mirror_may_have_the_files_within_another_data_set(
+    server: Server, fetch: Fetch, mirror: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.pages["/a.bin"] = Page(BODY)
+    source = table(File("a.bin", (f"{server.url}/a.bin",)), within="tiny")
+    raw = fetch(source, name="tiny-train", mirror=mirror({"a.bin": b"a reduced copy", "b.bin": b"the other's"}))
+    assert sorted(path.name for path in raw.iterdir()) == ["a.bin", "origin.json"]
+    assert (raw / "a.bin").read_bytes() == b"a reduced copy"
+    assert json.loads((raw / "origin.json").read_text())["origin"].startswith("mirror:")
+    assert not server.ranges("/a.bin")
+    # A mirror that has the other data set alone lacks nothing.
+    raw = fetch(source, name="tiny-train", mirror=mirror({"b.bin": b"the other's"}))
+    assert (raw / "a.bin").read_bytes() == BODY
+    assert "does not have it; taking it from its URLs" in capsys.readouterr().err
 
 
 def test_wrong_bytes_in_a_mirror(server: Server, fetch: Fetch, mirror: Callable[..., str], tmp_path: Path) -> None:

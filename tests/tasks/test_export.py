@@ -14,8 +14,9 @@ from tasks import train
 from tasks.common.errors import Error
 from tasks.datasets import data
 from tasks.export import export
-from tasks.learning import pretrained, training, weights
-from tasks.params.experiment import Pretrained
+from tasks.learning import pretrained, weights
+from tasks.learning.tensors import to_float
+from tasks.params.recipe import Pretrained
 from tasks.profile import Profile
 from tests.tasks.detection_data import detection_profile
 
@@ -101,7 +102,7 @@ def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: st
     path = export(profile, "squares", tmp_path / "network.onnx")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     image = data.Data(profile.processed("squares"), "test").images[3:4]
-    images = training.to_float(torch.from_numpy(image))
+    images = to_float(torch.from_numpy(image))
     corners, scores = (torch.from_numpy(out) for out in session.run(None, {"images": images.contiguous().numpy()}))
     rules = json.loads(session.get_modelmeta().custom_metadata_map["suppress"])
     ours, _ = weights.load(file)

@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 from pydantic import TypeAdapter
-from tasks.imaging.filters import target
 
 from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets.data import SPLITS, Data, info
 from tasks.datasets.records import Item, Raw
-from tasks.params.preparation import Prepare
+from tasks.kinds.translate.filters import target
+from tasks.params.experiment import AnyPrepare
 
 
 def block(**values):
-    return TypeAdapter(Prepare).validate_python({"dataset": "folder", **values})
+    return TypeAdapter(AnyPrepare).validate_python({"dataset": "folder", **values})
 
 
 def picture(width=60, height=40, seed=0) -> Image.Image:
@@ -54,7 +54,7 @@ def test_a_folder_of_images_becomes_arrays_and_targets(raw, tmp_path):
         data = Data(tmp_path / "out", split)
         assert isinstance(data.images, np.memmap)
         assert data.images.shape == (result.counts[split], 16, 16, 3)
-        assert np.array_equal(data.targets, target(np.asarray(data.images), block(**TRANSLATE).target))
+        assert np.array_equal(data.array("targets"), target(np.asarray(data.images), block(**TRANSLATE).target))
         assert not files & set(data.index.file)
         files |= set(data.index.file)
         assert (data.index.height == 40).all()

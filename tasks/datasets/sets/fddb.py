@@ -1,21 +1,98 @@
-"""FDDB: news photographs with the boxes of faces."""
+"""FDDB: 2,845 news photographs with 5,171 faces, each an ellipse."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.datasets import voc
-from tasks.datasets.records import Raw, Settings
+from tasks.common.errors import Error
+from tasks.datasets import archives, voc
+from tasks.datasets.records import Box, Image, Item, Problem, Raw, Settings
 from tasks.datasets.sources import Dataset, File
+from tasks.datasets.values import decimal, whole
 
-# The publisher has photographs (originalPics.tar.gz) and ellipses (FDDB-folds.tgz) apart, in a layout of their own.
+PHOTOGRAPHS, FOLDS, REPACKED = "originalPics.tar.gz", "FDDB-folds.tgz", "FDDB2007.tar"
+FOLD = "FDDB-fold-{:02d}-ellipseList.txt"
+
 SOURCE = Dataset(
     "for research, citing Jain and Learned-Miller 2010",
     "http://vis-www.cs.umass.edu/fddb/",
-    files=(File("FDDB2007.tar", ()),),
-    by_hand="the publisher's originalPics.tar.gz and FDDB-folds.tgz have another layout; pack the photographs like VOC: "
-    "FDDB2007/JPEGImages/*.jpg, FDDB2007/Annotations/*.xml (boxes around the ellipses), FDDB2007/ImageSets/Main/train.txt",
+    files=(
+        # The photographs are those of Berg et al. 2005, "Names and faces in the news".
+        File(
+            PHOTOGRAPHS, (f"http://tamaraberg.com/faceDataset/{PHOTOGRAPHS}", f"http://vis-www.cs.umass.edu/fddb/{PHOTOGRAPHS}")
+        ),
+        File(FOLDS, (f"http://vis-www.cs.umass.edu/fddb/{FOLDS}",)),
+    ),
+    # VOC's layout: JPEGImages/*.jpg, Annotations/*.xml (boxes around the ellipses), ImageSets/Main/train.txt.
+    repacked=(File(REPACKED, ()),),
 )
 
 
 def read(folder: Path, _: Settings) -> Raw:
-    """The photographs in VOC's layout, all `train`."""
-    return voc.read(folder / "FDDB2007.tar", {"train": "train"}, ("face",))
+    """All photographs are `train`; boxes enclose the ellipses. The publisher's layout, or a mirror's in the layout of VOC.
+
+    Raises Error for a fold that is missing or of another layout.
+    """
+    if (folder / REPACKED).exists():
+        return voc.read(folder / REPACKED, {"train": "train"}, ("face",))
+    items: dict[str, Item] = {}
+    problems: list[Problem] = []
+    wanted = [FOLD.format(number) for number in range(1, 11)]
+    folds = {
+        Path(name).name: content
+        for name, content in archives.read_members(folder / FOLDS, lambda name: archives.tail(name, 1) in wanted)
+    }
+    for name in wanted:
+        if name not in folds:
+            raise Error(f"{folder / FOLDS}: no {name} in this archive; is it another edition?")
+        _fold(f"{folder / FOLDS}: {name}", folds[name].decode(errors="replace").splitlines(), items, problems)
+
+    def images() -> Iterator[tuple[str, Image]]:
+        # 2002/07/19/big/img_130.jpg, whatever folder that stands in.
+        for name, content in archives.read_members(folder / PHOTOGRAPHS, lambda n: archives.tail(n, 5) in items):
+            yield archives.tail(name, 5), content
+
+    return Raw(items, images, ("face",), problems)
+
+
+def _fold(where: str, lines: list[str], items: dict[str, Item], problems: list[Problem]) -> None:
+    """Add a fold's photographs: a line with the name, without its ending, a line with the number of faces, and a line a face."""
+    at = 0
+    while at < len(lines):
+        name, number = lines[at].strip(), at + 1
+        at += 1
+        if not name:
+            continue
+        file = f"{name}.jpg"
+        try:
+            count = whole(lines[at] if at < len(lines) else "", 0, 10_000)
+            ellipses = lines[at + 1 : at + 1 + count]
+            # A name has slashes, and an ellipse has none.
+            if "/" not in name or len(ellipses) < count or any("/" in line for line in ellipses):
+                raise ValueError("its number of faces does not add up")
+        except ValueError as error:
+            raise Error(f"{where}, line {number}: {name[:60]!r} is no photograph with its faces: {error}") from None
+        at += 1 + count
+        if file in items:
+            problems.append(Problem(file, "annotation", "the folds have it more than once"))
+            continue
+        boxes = []
+        for line in ellipses:
+            try:
+                boxes.append(_box(line))
+            except ValueError as error:
+                problems.append(Problem(file, "box", f"not an ellipse: {error}"))
+        items[file] = Item("train", boxes=tuple(boxes))
+
+
+def _box(line: str) -> Box:
+    """The box around an ellipse: major radius, minor radius, angle in radians, centre x, centre y, and 1."""
+    values = line.split()
+    if len(values) != 6:
+        raise ValueError(f"{line[:60]!r} are not six numbers")
+    major, minor, angle, x, y, _ = map(decimal, values)
+    if major <= 0 or minor <= 0:
+        raise ValueError(f"its radii are {major:g} and {minor:g}")
+    width = math.hypot(major * math.cos(angle), minor * math.sin(angle))
+    height = math.hypot(major * math.sin(angle), minor * math.cos(angle))
+    return Box("face", x - width, y - height, x + width, y + height)

@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter
 
-from tasks.params.preparation import Prepare
+from tasks.params.experiment import AnyPrepare
+from tasks.params.preparation import Preparation
 
 
-def block(dataset: str, **values: object) -> Prepare:
-    return TypeAdapter(Prepare).validate_python({"dataset": dataset, **values})
+def block(dataset: str, **values: object) -> Preparation:
+    return TypeAdapter(AnyPrepare).validate_python({"dataset": dataset, **values})
 
 
 def jpeg(width: int = 40, height: int = 30) -> bytes:

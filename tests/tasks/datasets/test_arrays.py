@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from tasks.common.errors import Error
 from tasks.datasets.arrays import Array, Part, SplitWriter, moments
-from tasks.params.preparation import PrepareClassify
+from tasks.kinds.classify import Prepare
+from tasks.kinds.classify.prepare import layout
 
-BLOCK = PrepareClassify(dataset="mnist", task="classify")
+BLOCK = Prepare(dataset="mnist", task="classify")
 
 
 @given(st.lists(st.integers(0, 5), max_size=6))
@@ -35,10 +36,11 @@ def test_moments_of_histograms_are_those_of_the_pixels(channels: int, seed: int)
 
 def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     def part(size: int) -> Part:
-        return Part(np.zeros((1, size, size, 1), np.uint8), levels=np.ones((1, 256)), rows=[("a", size, size, 0)])
+        row = {"file": "a", "width": size, "height": size, "label": 0}
+        return Part({"images": np.zeros((1, size, size, 1), np.uint8)}, levels=np.ones((1, 256)), rows=[row])
 
     with ExitStack() as files:
-        split = SplitWriter(tmp_path / "train", BLOCK, files)
+        split = SplitWriter(tmp_path / "train", BLOCK.dataset, layout(BLOCK), files)
         split.add(part(8))
         with pytest.raises(Error, match="differ in size"):
             split.add(part(9))

@@ -3,6 +3,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tasks.datasets import supply
 from tasks.datasets.sources import DATASETS, Dataset, File
 
 ALL = [(name, file) for name, dataset in DATASETS.items() for file in dataset.files]
@@ -26,14 +27,24 @@ def test_a_hash_says_where_it_was_published(name: str, file: File) -> None:
     for url in file.urls:
         assert urlsplit(url).scheme in ("http", "https")
         assert urlsplit(url).netloc
-    # Without a URL a user is told what to do; without a hash only what can be checked by parsing comes from a URL.
+    # Without a URL a user is told what to do; without a hash only what can be checked by parsing or decoding comes from a URL.
     assert file.urls or DATASETS[name].by_hand
-    assert file.sha256 or not file.urls or file.name.endswith(".json")
+    assert file.sha256 or not file.urls or supply.check_of(file)
 
 
-def test_two_files_do_not_share_a_hash() -> None:
-    hashes = [file.sha256 for _, file in ALL if file.sha256]
+def test_two_files_do_not_share_a_hash_unless_they_are_members_of_one_archive() -> None:
+    hashes = [file.sha256 for _, file in ALL if file.sha256 and not file.member]
+    members = [(file.sha256, file.member) for _, file in ALL if file.member]
+    archives = {(file.sha256, file.size, file.urls) for _, file in ALL if file.member}
+    hashes += [sha256 for sha256, _, _ in archives]
     assert len(set(hashes)) == len(hashes)
+    assert len(set(members)) == len(members)
+
+
+def test_what_a_mirror_may_have_in_place_of_the_files_has_other_names() -> None:
+    for dataset in DATASETS.values():
+        assert not {file.name for file in dataset.files} & {file.name for file in dataset.repacked}
+        assert not dataset.within or dataset.within in DATASETS
 
 
 def test_images_are_listed_by_files_of_their_data_set() -> None:

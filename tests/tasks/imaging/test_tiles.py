@@ -7,14 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tasks.learning.training import to_bytes, to_float
 from torch import Tensor, nn
 
 import models
 from tasks.common.errors import Error
-from tasks.imaging import filters
 from tasks.imaging.tiles import filter_image, tiles
-from tasks.params.preparation import Target
+from tasks.kinds.translate import Target, filters
+from tasks.learning.tensors import to_bytes, to_float
 
 SIDES = st.integers(1, 50)
 

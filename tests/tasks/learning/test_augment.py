@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.learning.augment import Geometry, colours, mixup
-from tasks.params.experiment import Augment
+from tasks.params.recipe import ImageAugment as Augment
 
 
 def picture(count: int, size: int) -> torch.Tensor:

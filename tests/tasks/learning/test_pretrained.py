@@ -13,13 +13,15 @@ from models import Shape
 from tasks import train
 from tasks.common.errors import Error
 from tasks.learning import pretrained
-from tasks.params.experiment import Pretrained
+from tasks.params.recipe import Pretrained
 from tests.tasks.detection_data import detection_profile
+
+BACKBONE = pretrained.SOURCES["mobilenet_v2"]
 
 
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, torch.Tensor]:
-    return pretrained.read(Pretrained(source="package"))
+    return pretrained.read(BACKBONE, Pretrained(source="package"))
 
 
 def test_known_photographs_are_classified(tensors: dict[str, torch.Tensor]) -> None:
@@ -60,26 +62,26 @@ def test_what_is_frozen_stays_as_it_was() -> None:
 def test_a_file_of_another_hash_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.pth"
     file.write_bytes(b"other weights")
-    with pytest.raises(Error, match=r"begins with [0-9a-f]{8}, torchvision's .* with b0353104"):
-        pretrained.read(Pretrained(source="path", path=str(file)))
+    with pytest.raises(Error, match=r"begins with [0-9a-f]{8}, the published mobilenet_v2-b0353104\.pth with b0353104"):
+        pretrained.read(BACKBONE, Pretrained(source="path", path=str(file)))
 
 
 def test_a_source_without_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Error, match="no such file"):
-        pretrained.read(Pretrained(source="path", path=str(tmp_path / "none.pth")))
+        pretrained.read(BACKBONE, Pretrained(source="path", path=str(tmp_path / "none.pth")))
     monkeypatch.delenv("DARKROOM_MIRROR", raising=False)
     with pytest.raises(Error, match="needs DARKROOM_MIRROR"):
-        pretrained.read(Pretrained(source="mirror"))
+        pretrained.read(BACKBONE, Pretrained(source="mirror"))
 
 
 def test_a_mirror_and_a_path_give_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensors: dict[str, torch.Tensor]
 ) -> None:
     (tmp_path / "weights").mkdir()
-    shutil.copy(pretrained._find(Pretrained(source="package"), tmp_path), tmp_path / "weights")
+    shutil.copy(pretrained._find(BACKBONE, Pretrained(source="package"), tmp_path), tmp_path / "weights")
     monkeypatch.setenv("DARKROOM_MIRROR", str(tmp_path))
-    for source in (Pretrained(source="mirror"), Pretrained(source="path", path=str(tmp_path / "weights" / pretrained.FILE))):
-        found = pretrained.read(source)
+    for source in (Pretrained(source="mirror"), Pretrained(source="path", path=str(tmp_path / "weights" / BACKBONE.file))):
+        found = pretrained.read(BACKBONE, source)
         assert all(torch.equal(tensor, found[key]) for key, tensor in tensors.items())
 
 

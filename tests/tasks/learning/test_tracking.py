@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from tasks.learning import tracking, training, weights
+from tasks.learning import tensors, tracking, weights
 from tasks.profile import Profile
 
 MakeProfile = Callable[..., Profile]
@@ -134,7 +134,7 @@ def test_a_model_loads_in_a_fresh_process_without_the_project(make_profile: Make
     assert done.returncode == 0, done.stderr
     assert not done.stdout.startswith(str(tracking.CODE)), "the code comes with the model"
     outputs = np.load(tmp_path / "outputs.npy")
-    logits = training.predict(logged.network, IMAGES, precision="fp32")
+    logits = tensors.predict(logged.network, IMAGES, precision="fp32")
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert outputs.dtype == np.float32
     np.testing.assert_allclose(outputs, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
@@ -146,7 +146,7 @@ def test_a_model_of_images_returns_images(make_profile: MakeProfile, tmp_path: P
     from mlflow import pyfunc
 
     outputs = pyfunc.load_model(f"runs:/{logged.run.id}/model").predict(IMAGES)
-    expected = training.to_bytes(training.predict(logged.network, IMAGES, precision="fp32"))
+    expected = tensors.to_bytes(tensors.predict(logged.network, IMAGES, precision="fp32"))
     assert outputs.dtype == np.uint8
     np.testing.assert_array_equal(outputs, expected)
 

@@ -12,7 +12,7 @@ from tasks.common.errors import Error
 from tasks.params.spaces import Domain, replaced
 from tasks.profile import Profile
 from tests.conftest import ROOT
-from tests.sweeps import block, with_sweep
+from tests.sweeps import block, made, with_sweep
 
 MakeProfile = Callable[..., Profile]
 
@@ -89,24 +89,25 @@ def test_a_wrong_sweep_is_refused_with_its_key(make_profile: MakeProfile, change
 
 def test_a_winner_is_an_experiment_whose_recipe_may_change(make_profile: MakeProfile) -> None:
     profile = with_sweep(make_profile())
-    assert profile.experiments == ["classes", "pairs", "found"]
+    assert [*profile.params.experiments] == ["classes", "found", "pairs"]
     with pytest.raises(Error, match="dvc repro sweep@tiny"):
         profile.experiment("found")
     params = yaml.safe_load((profile.folder / "params.yaml").read_text())
-    params["winners"]["found"]["train"] = {"epoch": 3}
+    params["experiments"]["found"]["train"] = {"epoch": 3}
     (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(Error, match=r"winners\.found\.train\.epoch"):
+    with pytest.raises(Error, match=r"experiments\.found\.train\.epoch: unknown key; did you mean epochs"):
         config.load(profile.folder)
-    params["winners"] = {"classes": {**params["winners"]["found"], "train": {}}}
+    params["experiments"]["found"]["train"] = {}
+    params["sweeps"]["classes"] = params["sweeps"]["tiny"]
     (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(Error, match="classes: the name of two"):
         config.load(profile.folder)
 
 
 def test_the_blocks_own_values_come_first_where_they_lie_in_the_space() -> None:
-    sweep = config.Sweep.model_validate(block())
+    sweep = made()
     assert sweep.base() == {"architecture.widths.0": 8, "train.optimizer.lr": 0.01}
-    assert config.Sweep.model_validate(block(architecture={"widths": [5, 8]})).base() == {}
+    assert made(architecture={"widths": [5, 8]}).base() == {}
 
 
 def test_one_place_is_changed_and_the_rest_is_left() -> None:
@@ -124,5 +125,5 @@ def test_the_tuned_classifier_can_be_swept() -> None:
         .removeprefix("yaml\n")
     )
     recipe = {"batch_size": 128, "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.02}}
-    sweep = config.Sweep.model_validate({**block(), **yaml.safe_load(text), "train": block()["train"] | recipe})
+    sweep = made(**yaml.safe_load(text), train=block()["train"] | recipe)
     assert set(sweep.base()) == set(sweep.space)

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tasks.sweeps.tuning import Conductor
 
-from tasks import config
 from tasks.common.errors import Error
 from tasks.datasets import data
 from tasks.profile import Profile
-from tasks.sweeps.study import Study, Trial, startup
-from tests.sweeps import block
+from tasks.sweeps import tables
+from tasks.sweeps.driver import Conductor
+from tasks.sweeps.study import Study, startup
+from tasks.sweeps.trial import Trial
+from tests.sweeps import block, made
 
 MakeProfile = Callable[..., Profile]
 
@@ -25,7 +26,7 @@ def info(make_profile: MakeProfile) -> data.Info:
 @pytest.fixture
 def make(tmp_path: Path, info: data.Info) -> Callable[..., Study]:
     def make(folder: str = "study", **changes: Any) -> Study:
-        return Study(tmp_path / folder, config.Sweep.model_validate(block(**changes)), info)
+        return Study(tmp_path / folder, made(**changes), info)
 
     return make
 
@@ -81,7 +82,7 @@ def test_a_study_that_is_opened_again_draws_and_stops_as_one_that_was_never_clos
         parts += ended
     assert parts == whole
     assert {state for _, _, state, _ in whole} >= {"complete"}
-    table = make("parts", **changes).table()
+    table = tables.trials(make("parts", **changes))
     assert len(table) > startup(14), "past the random draws"
     assert list(table["trial"]) == list(range(len(table)))
     assert set(table["state"]) <= {"complete", "pruned", "infeasible"}
@@ -126,8 +127,8 @@ def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_to_its_end(make: Ma
         if name == "whole":
             trial = study.ask()
         else:
-            study._study.sampler = study._sampler(number)
-            study.sweep.space["architecture.widths.0"].suggest(study._study.ask(), "architecture.widths.0")
+            study.optuna.sampler = study._sampler(number)
+            study.sweep.space["architecture.widths.0"].suggest(study.optuna.ask(), "architecture.widths.0")
             (trial,) = make(name, **changes).running()
         assert trial is not None
         wholes.append(trial.sampled)
@@ -158,7 +159,7 @@ def test_networks_over_the_budget_are_not_trained_and_the_sampler_is_told(make: 
     refused = study.of("infeasible")
     assert refused
     assert all(trial.parameters > 2000 and "over the budget of 2,000" in trial.error and not trial.rows for trial in refused)
-    told = {trial.number: trial.constraints for trial in study._study.get_trials()}
+    told = {trial.number: trial.constraints for trial in study.optuna.get_trials()}
     assert all(told[trial.number]["parameters"] > 0 for trial in refused)
 
 
@@ -228,7 +229,7 @@ def test_a_line_that_was_cut_off_is_dropped(make: MakeStudy, tmp_path: Path) -> 
         file.write(b'{"op_code":8,"worker')
     again = make(trials=3)
     known = ["trial", "state", "val_loss", "epochs", *study.sweep.space]
-    assert again.table()[known].equals(study.table()[known])
+    assert tables.trials(again)[known].equals(tables.trials(study)[known])
     assert again.ask() is not None
     assert len(make(trials=3).trials) == 3
 

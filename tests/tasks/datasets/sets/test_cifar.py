@@ -5,6 +5,7 @@ from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets import readers
 from tasks.datasets.data import Data
+from tasks.kinds.classify.data import labels
 from tests.tasks.datasets.layouts import block, tar
 
 
@@ -34,9 +35,9 @@ def test_cifar100_takes_the_fine_labels(raw, tmp_path):
     assert result.counts == {"train": 3, "val": 1, "test": 2}
     assert (len(result.classes), result.classes[7], result.size, result.channels) == (100, "fine_7", 32, 3)
     test = Data(tmp_path / "out", "test")
-    assert test.labels.tolist() == [7, 8]
+    assert labels(test).tolist() == [7, 8]
     assert np.array_equal(test.images, pixels[4:])
-    assert sorted([*Data(tmp_path / "out", "train").labels, *Data(tmp_path / "out", "val").labels]) == [3, 4, 5, 6]
+    assert sorted([*labels(Data(tmp_path / "out", "train")), *labels(Data(tmp_path / "out", "val"))]) == [3, 4, 5, 6]
 
 
 def test_a_part_that_comes_twice_and_a_label_that_is_no_class_are_refused(raw):

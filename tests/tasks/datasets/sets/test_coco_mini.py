@@ -8,6 +8,7 @@ from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets import readers
 from tasks.datasets.data import Data
+from tasks.kinds.detect.data import boxes
 from tests.tasks.datasets.layouts import block, jpeg, zipped
 
 
@@ -31,8 +32,8 @@ def test_coco_takes_what_was_downloaded(raw, tmp_path):
     assert result.classes == ("person", "toothbrush")
     assert result.counts == {"train": 2, "val": 0, "test": 1}
     assert result.skipped == 1
-    boxes = Data(tmp_path / "out", "train").boxes
-    assert boxes.iloc[0].tolist() == [1, 1, 1, 2, 4, 6, True]
+    table = boxes(Data(tmp_path / "out", "train"))
+    assert table.iloc[0].tolist() == [1, 1, 1, 2, 4, 6, True]
 
 
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 90, "name": "toothbrush"}]
@@ -72,7 +73,7 @@ def test_two_images_of_one_id_are_both_listed(raw, tmp_path):
     assert "its id, 1, is another image's too" in data.problems[0].reason
     result = preprocess.write(raw, SETTINGS, tmp_path / "out")
     assert (result.counts["train"], result.skipped) == (1, 2)
-    assert len(Data(tmp_path / "out", "train").boxes) == 1
+    assert len(boxes(Data(tmp_path / "out", "train"))) == 1
     # For image to image an image is an image.
     pairs = preprocess.write(raw, block("coco-mini", task="translate", size=16, validation=0), tmp_path / "pairs")
     assert (pairs.counts["train"], pairs.skipped) == (3, 0)
@@ -104,7 +105,7 @@ def test_a_box_that_cannot_be_used_is_listed_and_the_others_stay(raw, tmp_path, 
     write_coco(raw, [image(1)], [box(1, 1, 2, 3, 4), box(1, 1, 2, 3, 4) | damage])
     result = preprocess.write(raw, SETTINGS, tmp_path / "out")
     assert result.skipped == 0
-    assert len(Data(tmp_path / "out", "train").boxes) == 1
+    assert len(boxes(Data(tmp_path / "out", "train"))) == 1
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv")
     assert skipped[["file", "kind"]].to_numpy().tolist() == [["train2017/1.jpg", "box"]]
     assert "not a box of COCO's" in skipped.reason[0]

@@ -5,6 +5,7 @@ from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets import readers
 from tasks.datasets.data import Data
+from tasks.kinds.classify.data import labels
 from tests.tasks.datasets.layouts import block, digits
 
 
@@ -13,7 +14,7 @@ def test_mnist_5k_has_as_many_held_out_of_each_digit(raw, tmp_path):
     result = preprocess.write(raw, block("mnist-5k", task="classify", validation=20, test=30), tmp_path / "out")
     assert result.counts == {"train": 50, "val": 20, "test": 30}
     for split, each in (("train", 5), ("val", 2), ("test", 3)):
-        assert np.bincount(Data(tmp_path / "out", split).labels).tolist() == [each] * 10
+        assert np.bincount(labels(Data(tmp_path / "out", split))).tolist() == [each] * 10
     data = Data(tmp_path / "out", "train")
     row = int(data.index.file[0].removeprefix("row-"))
     assert np.array_equal(data.images[0].reshape(-1), table[row, :784])

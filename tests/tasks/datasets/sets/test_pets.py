@@ -4,6 +4,7 @@ from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets import readers
 from tasks.datasets.data import Data
+from tasks.kinds.classify.data import labels
 from tests.tasks.datasets.layouts import block, jpeg, tar
 
 
@@ -23,7 +24,7 @@ def test_pets_have_breeds_and_the_publishers_split(raw, tmp_path):
     assert result.skipped == 0
     index = Data(tmp_path / "out", "test").index
     assert index[["file", "label"]].to_numpy().tolist() == [["images/Abyssinian_2.jpg", 0], ["images/havanese_1.jpg", 1]]
-    assert sorted(Data(tmp_path / "out", "val").labels) == [0, 1]
+    assert sorted(labels(Data(tmp_path / "out", "val"))) == [0, 1]
     tar(raw / "annotations.tar.gz", {"annotations/test.txt": b""})
     with pytest.raises(Error, match=r"no annotations/trainval.txt and test.txt"):
         readers.read(raw, block("pets", task="classify", validation=2, size=24))

@@ -6,6 +6,7 @@ from tasks.common.errors import Error
 from tasks.datasets import readers
 from tasks.datasets.data import Data
 from tasks.datasets.sets import voc2007
+from tasks.kinds.detect.data import boxes
 from tests.tasks.datasets.layouts import annotation, block, jpeg, tar
 
 
@@ -30,9 +31,9 @@ def test_boxes_are_scaled_clipped_and_listed(raw, tmp_path):
     assert result.skipped == 4
     train = Data(tmp_path / "out", "train")
     assert train.index.file.tolist() == ["a.jpg", "b.jpg", "f.jpg"]
-    boxes = [tuple(row) for row in train.boxes[["image", "label", "x1", "y1", "x2", "y2"]].itertuples(index=False)]
+    rows = [tuple(row) for row in boxes(train)[["image", "label", "x1", "y1", "x2", "y2"]].itertuples(index=False)]
     dog, cat = voc2007.CLASSES.index("dog"), voc2007.CLASSES.index("cat")
-    assert boxes == [(0, dog, 0, 0, 80, 60), (0, cat, 20, 20, 80, 40), (2, dog, 0, 0, 8, 8)]
+    assert rows == [(0, dog, 0, 0, 80, 60), (0, cat, 20, 20, 80, 40), (2, dog, 0, 0, 8, 8)]
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv")
     reasons = [reason.split(":")[0] for reason in skipped[skipped.kind == "box"].reason]
     assert sorted(reasons) == ["clipped", "inverted", "no area", "outside the image", "unknown class"]

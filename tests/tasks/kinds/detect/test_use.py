@@ -15,6 +15,7 @@ from tasks import train
 from tasks.apply import apply
 from tasks.datasets import data
 from tasks.imaging import drawing
+from tasks.kinds.detect import use
 from tasks.learning import weights
 from tasks.learning.weights import Configuration
 from tasks.profile import Profile
@@ -49,18 +50,18 @@ def test_boxes_are_of_the_photograph_whatever_its_size(size: tuple[int, int]) ->
     photograph = np.zeros((height, width, 3), np.uint8)
     y1, y2, x1, x2 = height // 4, height // 2, width // 2, width * 3 // 4
     photograph[y1:y2, x1:x2] = 255
-    table = drawing.find(Bright(), configuration(), photograph)
+    table = use.find(Bright(), configuration(), photograph)
     assert table["label"].tolist() == [1]
     # A pixel of the square of 64 is as much as this of the photograph.
     np.testing.assert_allclose(table[["x1", "y1", "x2", "y2"]].to_numpy()[0], [x1, y1, x2, y2], atol=1.5 * max(size) / 64)
-    assert len(drawing.find(Bright(), configuration(0.05), photograph)) == 2
+    assert len(use.find(Bright(), configuration(0.05), photograph)) == 2
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_frames_are_drawn_on_their_pixels(channels: int) -> None:
     image = np.full((100, 100, channels), 20, np.uint8)
     table = pd.DataFrame({"image": 0, "x1": [30.0], "y1": [40.0], "x2": [80.0], "y2": [90.0], "score": [0.75], "label": [1]})
-    drawn = drawing.draw(image, table, ("cat", "dog"))
+    drawn = use.draw(image, table, ("cat", "dog"))
     assert drawn.shape == (100, 100, 3)
     colour = tuple(int(drawing.COLOURS[1][i : i + 2], 16) for i in (1, 3, 5))
     for y, x in ((89, 50), (60, 30), (60, 79)):
@@ -90,14 +91,14 @@ def test_a_folder_gets_pictures_and_one_coco_file(profile: Profile, tmp_path: Pa
     (source / "none.png").write_bytes(b"none")
     applied = apply(profile, "squares", source, to)
     assert (applied.done, list(applied.skipped)) == (["a.png", "inner/grey.jpg"], ["none.png"])
-    whole = COCO(to / drawing.FILE)
+    whole = COCO(to / use.FILE)
     assert {image["file_name"]: (image["width"], image["height"]) for image in whole.imgs.values()} == {
         "a.png": (90, 40),
         "inner/grey.jpg": (50, 70),
     }
     network, found = weights.load(profile.results("squares") / "weights" / "seed-0.safetensors")
     with Image.open(source / "a.png") as picture:
-        expected = drawing.find(network, found, np.asarray(picture))
+        expected = use.find(network, found, np.asarray(picture))
     assert len(expected) > 0
     assert sum(annotation["image_id"] == 0 for annotation in whole.anns.values()) == len(expected)
     for annotation in whole.anns.values():
@@ -112,14 +113,14 @@ def test_a_folder_gets_pictures_and_one_coco_file(profile: Profile, tmp_path: Pa
     with Image.open(to / "a.png") as picture:
         assert picture.size == (90, 40)
     # What is finished is not done again, and still stands in the file.
-    before = (to / drawing.FILE).read_bytes()
+    before = (to / use.FILE).read_bytes()
     assert apply(profile, "squares", source, to).done == []
-    assert (to / drawing.FILE).read_bytes() == before
+    assert (to / use.FILE).read_bytes() == before
 
 
 def test_a_single_photograph(profile: Profile, tmp_path: Path) -> None:
     Image.fromarray(np.full((40, 90, 3), 90, np.uint8)).save(tmp_path / "a.png")
     apply(profile, "squares", tmp_path / "a.png", tmp_path / "out")
-    written = json.loads((tmp_path / "out" / f"a{drawing.OF_ONE}").read_bytes())
+    written = json.loads((tmp_path / "out" / f"a{use.OF_ONE}").read_bytes())
     assert len(written["annotations"]) > 0
     assert written["images"][0]["file_name"] == "a.png"

@@ -1,39 +1,20 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from tasks import train
 from tasks.common.errors import Error
-from tasks.datasets import data
-from tasks.datasets.data import Data
 from tasks.evaluate import evaluate
-from tasks.learning import detect, pretrained, training
-from tasks.params.experiment import Augment
+from tasks.kinds.detect import Augment
+from tasks.kinds.detect.objective import View
+from tasks.learning import loop
+from tasks.learning.checkpoint import Run
 from tasks.report import report
-from tests.tasks.detection_data import detection_profile, write_scenes
-
-
-def test_boxes_are_padded_and_come_back(tmp_path: Path) -> None:
-    write_scenes(tmp_path / "tiny", {"train": 5})
-    data = Data(tmp_path / "tiny", "train")
-    padded = detect.boxes(data)
-    assert padded.shape == (5, data.boxes.groupby("image").size().max(), 6)
-    # The first image has no objects.
-    assert (padded[0, :, 4] == -1).all()
-    pd.testing.assert_frame_equal(
-        detect.objects(padded).astype({"image": np.int64}), data.boxes[["image", *detect.COLUMNS]], check_dtype=False
-    )
-
-
-def test_joined_splits_keep_their_boxes(tmp_path: Path) -> None:
-    write_scenes(tmp_path / "tiny", {"train": 6, "val": 2})
-    parts = [detect.training.Examples.of(Data(tmp_path / "tiny", s), "detect", torch.device("cpu")) for s in ("train", "val")]
-    both = parts[0] + parts[1]
-    assert len(detect.objects(both.targets)) == sum(len(detect.objects(part.targets)) for part in parts)
+from tasks.train import train
+from tests.tasks.detection_data import detection_profile
+from tests.tasks.training import ready
 
 
 def picture() -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,7 +28,7 @@ def picture() -> tuple[torch.Tensor, torch.Tensor]:
 def test_boxes_move_as_their_pixels_do(recipe: dict[str, float]) -> None:
     """The white pixels, wherever they have gone, fill the moved box to within a pixel."""
     image, boxes = picture()
-    view = detect.View(Augment(**recipe), 30, [0, 0])
+    view = View(Augment(**recipe), 30, [0, 0])
     for index in range(30):
         moved, (box, none) = view(index, image, boxes)
         assert moved.shape == image.shape
@@ -62,7 +43,7 @@ def test_boxes_move_as_their_pixels_do(recipe: dict[str, float]) -> None:
 
 def test_a_box_that_is_mostly_gone_is_none() -> None:
     image, boxes = picture()
-    view = detect.View(Augment(shift=1.0), 1, [0])
+    view = View(Augment(shift=1.0), 1, [0])
     for x, label in ((0.0, 3), (-0.2, 3), (0.3, 3), (0.35, -1), (0.9, -1)):
         view.x[0], view.y[0] = x, 0.0
         _, moved = view(0, image, boxes)
@@ -72,11 +53,11 @@ def test_a_box_that_is_mostly_gone_is_none() -> None:
 
 def test_a_version_of_an_image_is_the_same_in_any_order() -> None:
     image, boxes = picture()
-    first, second = (detect.View(Augment(flip=True, scale=0.3, jitter=0.4), 5, [7, 2]) for _ in range(2))
+    first, second = (View(Augment(flip=True, scale=0.3, jitter=0.4), 5, [7, 2]) for _ in range(2))
     for index in (4, 0, 2):
         torch.testing.assert_close(first(index, image, boxes), second(index, image, boxes))
     assert not torch.equal(
-        first(0, image, boxes)[0], detect.View(Augment(flip=True, scale=0.3, jitter=0.4), 5, [7, 3])(0, image, boxes)[0]
+        first(0, image, boxes)[0], View(Augment(flip=True, scale=0.3, jitter=0.4), 5, [7, 3])(0, image, boxes)[0]
     )
 
 
@@ -87,7 +68,7 @@ ARCHITECTURES = {
 RECIPE = {"pretrained": {"source": "package"}, "augment": {"flip": True, "shift": 0.1, "views": 2}, "precision": "fp32"}
 
 
-def fitted(folder: Path, network: str, stop_after: int | None = None) -> tuple[dict[str, torch.Tensor], training.Run | None]:
+def fitted(folder: Path, network: str, stop_after: int | None = None) -> tuple[dict[str, torch.Tensor], Run | None]:
     profile = detection_profile(
         folder / "profile",
         network,
@@ -97,20 +78,14 @@ def fitted(folder: Path, network: str, stop_after: int | None = None) -> tuple[d
         architecture=ARCHITECTURES[network],
         **RECIPE,
     )
-    experiment, info = profile.experiment("squares"), data.info(profile.processed("squares"))
-    examples = [
-        training.Examples.of(Data(profile.processed("squares"), s), "detect", torch.device("cpu")) for s in ("train", "val")
-    ]
-    torch.manual_seed(0)
-    net = train.describe(profile, "squares", info, 0).build()
-    pretrained.load(net, experiment.train.pretrained)
+    made = ready(profile, "squares")
 
     def on_epoch(row: dict[str, float]) -> None:
         if row["epoch"] == stop_after:
             raise KeyboardInterrupt
 
-    run = training.fit(net, *examples, info, experiment.train, 0, folder / "state.pt", "same", on_epoch=on_epoch)
-    return net.state_dict(), run
+    run = loop.fit(*made, 0, folder / "state.pt", "same", on_epoch=on_epoch)
+    return made.network.state_dict(), run
 
 
 @pytest.mark.parametrize("network", ARCHITECTURES)
@@ -132,12 +107,8 @@ def test_it_learns_to_find(tmp_path: Path, network: str) -> None:
         tmp_path / "profile", network, {"train": 8, "val": 2, "test": 2}, epochs=60, batch_size=8, architecture=architecture, clip=5.0,
         **{**RECIPE, "augment": {"views": 1}},
     )  # fmt: skip
-    experiment, info = profile.experiment("squares"), data.info(profile.processed("squares"))
-    examples = training.Examples.of(Data(profile.processed("squares"), "train"), "detect", torch.device("cpu"))
-    torch.manual_seed(0)
-    net = train.describe(profile, "squares", info, 0).build()
-    pretrained.load(net, experiment.train.pretrained)
-    run = training.fit(net, examples, examples, info, experiment.train, 0)
+    net, examples, _, objective = ready(profile, "squares")
+    run = loop.fit(net, examples, examples, objective, 0)
     assert max(row["val_map50"] for row in run.history) > 0.4
 
 
@@ -146,12 +117,12 @@ def test_a_trained_detector_is_evaluated(tmp_path: Path) -> None:
         tmp_path / "profile", "yolo_v1", {"train": 16, "val": 6, "test": 6}, batch_size=4, keep="best", select="map50",
         architecture=ARCHITECTURES["yolo_v1"], **RECIPE,
     )  # fmt: skip
-    train.train(profile, "squares")
+    train(profile, "squares")
     result = evaluate(profile, "squares")
     assert result["metrics"]["map50"] >= result["metrics"]["map"]
     assert result["pretrained"] == "package"
     out = profile.results("squares")
-    table = pd.read_csv(out / "plots" / "per_class.csv")
+    table = pd.read_csv(out / "tables" / "per_class.csv")
     assert table["class"].tolist() == ["red", "green"]
     assert table["ap"].mean() == pytest.approx(result["metrics"]["map50"], abs=1e-4)
     # What was evaluated is what was written.

@@ -11,12 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.common.errors import Error
-from tasks.datasets import data
-from tasks.learning import training
-from tasks.learning.optimizers import Update
-from tasks.params.experiment import Train
+from tasks.learning import loop
+from tasks.learning.checkpoint import Run
 from tasks.profile import Profile
-from tasks.train import describe
+from tests.tasks.training import ready
 
 MakeProfile = Callable[..., Profile]
 
@@ -34,15 +32,10 @@ class Stopped(Exception):
     pass
 
 
-def fit(profile: Profile, name: str = "classes", seed: int = 0, **arguments: Any) -> tuple[dict[str, torch.Tensor], training.Run]:
-    experiment = profile.experiment(name)
-    folder = profile.processed(experiment.data)
-    info = data.info(folder)
-    train, val = (training.Examples.of(data.Data(folder, s), info.task, torch.device("cpu")) for s in ("train", "val"))
-    torch.manual_seed(seed)
-    network = describe(profile, name, info, seed).build().to(memory_format=torch.channels_last)
-    run = training.fit(network, train, val, info, experiment.train, seed, **arguments)
-    return network.state_dict(), run
+def fit(profile: Profile, name: str = "classes", seed: int = 0, **arguments: Any) -> tuple[dict[str, torch.Tensor], Run]:
+    made = ready(profile, name, seed)
+    run = loop.fit(*made, seed, **arguments)
+    return made.network.state_dict(), run
 
 
 def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -82,20 +75,6 @@ def test_a_run_that_was_killed_ends_where_an_uninterrupted_one_ends(
         assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in other.items() if k != "seconds"}
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4, 5])
-def test_one_cycle_is_as_short_as_is_asked_for(steps: int) -> None:
-    network = torch.nn.Linear(2, 1)
-    recipe = Train.model_validate(
-        {"epochs": 1, "batch_size": 1, "loss": "cross-entropy", "optimizer": {"name": "sgd", "lr": 0.1}}
-    )
-    update = Update(network, recipe, steps)
-    rates = []
-    for _ in range(steps):
-        rates.append(update.optimizer.param_groups[0]["lr"])
-        update(network(torch.ones(1, 2)).square().sum())
-    assert 0 < max(rates) <= 0.1
-
-
 def test_a_checkpoint_of_another_configuration_is_not_used(make_profile: MakeProfile, tmp_path: Path) -> None:
     profile = make_profile(**RECIPE)
     checkpoint = tmp_path / "seed-0.pt"
@@ -123,22 +102,27 @@ def test_every_optimiser_learns(make_profile: MakeProfile, optimizer: str) -> No
 
 
 def test_mixup_and_label_smoothing_train(make_profile: MakeProfile) -> None:
-    run = fit(make_profile(epochs=10, augment={"mixup": 0.2}, label_smoothing=0.1))[1]
+    run = fit(make_profile("classes", epochs=10, augment={"mixup": 0.2}, label_smoothing=0.1))[1]
     assert run.val()["accuracy"] > 0.9
     assert run.history[-1]["train_loss"] > run.val()["loss"], "the validation loss is the plain one"
 
 
 def test_the_best_epoch_is_kept(make_profile: MakeProfile) -> None:
-    run = fit(make_profile(epochs=6, keep="best", select="accuracy"))[1]
+    run = fit(make_profile("classes", epochs=6, keep="best", select="accuracy"))[1]
     assert run.val()["accuracy"] == max(row["val_accuracy"] for row in run.history)
-    with pytest.raises(Error, match=r"no validation metric 'psnr' .* allowed: loss, accuracy"):
-        fit(make_profile(keep="best", select="psnr"))
+    with pytest.raises(Error, match=r"experiments\.classes\.train\.select: 'psnr' is no metric of classify; .*allowed: accuracy"):
+        make_profile("classes", keep="best", select="psnr")
+    # One that is measured on test alone.
+    with pytest.raises(Error, match=r"no validation metric 'accuracy_flip' .* allowed: loss, accuracy"):
+        fit(make_profile("classes", keep="best", select="accuracy_flip"))
 
 
 def test_training_stops_early(make_profile: MakeProfile) -> None:
     stopping = {"metrics": ["loss", "accuracy"], "patience": 2}
     run = fit(
-        make_profile(epochs=50, optimizer={"name": "sgd", "lr": 1e-9}, schedule={"name": "constant"}, early_stopping=stopping)
+        make_profile(
+            "classes", epochs=50, optimizer={"name": "sgd", "lr": 1e-9}, schedule={"name": "constant"}, early_stopping=stopping
+        )
     )[1]
     assert run.epoch < 50
 
@@ -150,25 +134,9 @@ def test_a_loss_that_is_not_finite_is_an_error(make_profile: MakeProfile) -> Non
 
 @given(count=st.integers(1, 300), size=st.integers(1, 100), seed=st.integers(0, 1000))
 def test_batches_are_full_and_draw_no_image_twice(count: int, size: int, seed: int) -> None:
-    found = list(training.batches(count, size, np.random.default_rng(seed)))
+    found = list(loop.batches(count, size, np.random.default_rng(seed)))
     assert len(found) == max(1, count // size)
     assert {len(rows) for rows in found} == {min(size, count)}
     drawn = torch.cat(found).tolist()
     assert len(set(drawn)) == len(drawn)
     assert set(drawn) <= set(range(count))
-
-
-@given(st.lists(st.integers(0, 255), min_size=12, max_size=12))
-def test_bytes_survive_the_way_through_floats(values: list[int]) -> None:
-    images = torch.tensor(values, dtype=torch.uint8).view(1, 2, 2, 3)
-    assert np.array_equal(training.to_bytes(training.to_float(images)), images.numpy())
-
-
-def test_predictions_do_not_depend_on_the_batch(make_profile: MakeProfile) -> None:
-    profile = make_profile()
-    folder = profile.processed("tiny-classes")
-    network = describe(profile, "classes", data.info(folder), 0).build()
-    images = data.Data(folder, "val").images
-    whole = training.predict(network, images, precision="fp32")
-    assert whole.shape == (24, 3)
-    np.testing.assert_allclose(training.predict(network, images, batch_size=7, precision="fp32"), whole, atol=1e-5)

@@ -6,8 +6,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage import filters as skfilters
 
-from tasks.imaging import filters
-from tasks.params.preparation import Target
+from tasks.kinds.translate import Target, filters
 
 
 def reference(image: np.ndarray, spec: Target) -> np.ndarray:

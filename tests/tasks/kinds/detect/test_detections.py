@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.kinds.detect import detections
+from tasks.kinds.detect import coco, detections
 
 COLUMNS = ["image", "label", "x1", "y1", "x2", "y2", "difficult"]
 
@@ -145,7 +145,7 @@ def test_a_class_without_objects_has_no_part_in_the_mean() -> None:
 def test_nothing_found_and_nothing_there() -> None:
     nothing = np.zeros((2, 3, 6), np.float32)
     truth = objects((0, 0, 0, 0, 10, 10, 0))
-    scores = detections.summary(nothing, truth, ("a",)) | detections.coco(nothing, truth, ("a",))
+    scores = detections.summary(nothing, truth, ("a",)) | coco.average_precision(nothing, truth, ("a",))
     assert scores["map50"] == scores["recall"] == scores["map"] == 0
     empty = objects()
     assert detections.summary(found(2, (0, 0, 0, 9, 9, 0.5, 0)), empty, ("a",), 0.1)["precision"] == 0
@@ -180,12 +180,12 @@ def test_cocos_numbers_are_those_of_pycocotools_too(seed: int) -> None:
     from pycocotools.cocoeval import COCOeval
 
     out, truth = random_case(seed, images=30)
-    ours = detections.coco(out, truth, ("a", "b", "c"))
+    ours = coco.average_precision(out, truth, ("a", "b", "c"))
     with contextlib.redirect_stdout(io.StringIO()):
         reference = COCO()
-        reference.dataset = detections.coco_dataset(truth, ("a", "b", "c"), len(out))
+        reference.dataset = coco.dataset(truth, ("a", "b", "c"), len(out))
         reference.createIndex()
-        evaluation = COCOeval(reference, reference.loadRes(detections.coco_results(detections.flatten(out))), "bbox")
+        evaluation = COCOeval(reference, reference.loadRes(coco.results(detections.flatten(out))), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -223,5 +223,5 @@ def test_the_detections_of_2508_images_take_seconds() -> None:
     out, truth = random_case(0, images=2508, classes=20, most=100)
     start = time.perf_counter()
     detections.summary(out, truth, [str(i) for i in range(20)], 0.3)
-    detections.coco(out, truth, [str(i) for i in range(20)])
+    coco.average_precision(out, truth, [str(i) for i in range(20)])
     assert time.perf_counter() - start < 30  # 10 on a quiet machine (benchmarks)
