@@ -42,9 +42,9 @@ class Page:
         return str(path)
 
 
-def upload(name: str, extensions: list[str] | None = EXTENSIONS) -> gr.File:
+def upload(name: str) -> gr.File:
     """The field that a photograph is dropped on. `name`: its id."""
-    return gr.File(show_label=False, file_types=extensions, height=130, elem_id=name)
+    return gr.File(show_label=False, file_types=EXTENSIONS, height=130, elem_id=name)
 
 
 def gallery(name: str, pictures: Sequence[np.ndarray] = (), columns: int = 5) -> gr.Gallery:

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from benchmarks.fractional import Published
-from benchmarks.training import prepared
-from tasks import train
+from benchmarks.training import CPU, objective_of, prepared
+from tasks import kinds
 from tasks.datasets import data
-from tasks.learning import training
+from tasks.learning import loop
+from tasks.learning.building import describe
+from tasks.learning.tensors import Examples
 
 ACCURACY = 0.83
 EPOCHS = 30
@@ -34,8 +36,10 @@ def run(root: Path) -> list[dict[str, Any]]:
     rates = [published.images_a_second() for _ in range(2)]
 
     torch.manual_seed(0)
-    network = train.describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
-    examples = {s: training.Examples.of(data.Data(folder, s), info.task, torch.device("cpu")) for s in ("train", "val")}
+    network = describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
+    arrays = kinds.part(info.task, "data").examples
+    examples = {s: Examples.of(arrays(data.Data(folder, s)), CPU) for s in ("train", "val")}
+    objective = objective_of(recipe, info, network)
     seconds = 0.0
 
     def on_epoch(row: dict[str, float]) -> None:
@@ -45,7 +49,7 @@ def run(root: Path) -> list[dict[str, Any]]:
             raise Reached
 
     try:
-        training.fit(network, examples["train"], examples["val"], info, recipe, 0, on_epoch=on_epoch)
+        loop.fit(network, examples["train"], examples["val"], objective, 0, on_epoch=on_epoch)
         raise RuntimeError(f"{name} did not reach {ACCURACY:.0%} on validation in {recipe.epochs} epochs")
     except Reached:
         pass

@@ -8,7 +8,8 @@ import torch
 import models
 from benchmarks.timing import compare
 from tasks import config
-from tasks.learning import training
+from tasks.learning.optimizers import Updates
+from tasks.learning.tensors import autocast
 
 STEPS = 3
 SIZE = 128
@@ -23,12 +24,12 @@ def run(root: Path) -> list[dict[str, Any]]:
     def steps(precision: str, layout: torch.memory_format) -> Any:
         torch.manual_seed(0)
         network = models.build(experiment.network, models.Shape(3, 1, SIZE), experiment.architecture).to(memory_format=layout)
-        updates = training.Updates(network, recipe, 10_000)
+        updates = Updates(network, recipe, 10_000)
         inputs = images.to(memory_format=layout)
 
         def work() -> int:
             for _ in range(STEPS):
-                with training.autocast(inputs.device, precision):
+                with autocast(inputs.device, precision):
                     network.training_step(inputs, targets, updates)  # type: ignore[operator]
             return STEPS * recipe.batch_size
 

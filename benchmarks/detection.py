@@ -15,10 +15,18 @@ from torchvision.transforms import v2
 import models
 from benchmarks.timing import compare, rate
 from tasks import config
+from tasks.common import devices
 from tasks.datasets import data
 from tasks.datasets.data import Data, Info
-from tasks.kinds.detect import detections
-from tasks.learning import detect, training, weights
+from tasks.kinds.detect import coco, detections
+from tasks.kinds.detect.data import boxes, shape
+from tasks.kinds.detect.data import examples as arrays
+from tasks.kinds.detect.objective import Objective
+from tasks.learning import weights
+from tasks.learning.loop import batches
+from tasks.learning.optimizers import Updates
+from tasks.learning.tensors import Examples, autocast
+from tasks.profile import Profile
 
 NETWORKS = ("yolo_v1", "faster_rcnn", "yolov8")
 SIZE, CLASSES, STEPS, IMAGES = 224, 20, 4, 2508
@@ -28,7 +36,7 @@ LIMIT = 10.0  # seconds that an evaluation may take
 class Pictures(Dataset[tuple[Tensor, Tensor]]):
     """Images and boxes one by one, as a detection data set usually hands them out, with torchvision's transforms."""
 
-    def __init__(self, examples: training.Examples) -> None:
+    def __init__(self, examples: Examples) -> None:
         self.examples = examples
         self.transform = v2.Compose(
             [v2.RandomHorizontalFlip(), v2.RandomAffine(0, (0.15, 0.15), (0.7, 1.4), fill=114), v2.ColorJitter(0.3, 0.3, 0.3),
@@ -69,7 +77,7 @@ def speeds(root: Path) -> list[dict[str, Any]]:
 
             @torch.inference_mode()
             def fast(network: nn.Module = network, images: Tensor = ours) -> int:
-                with training.autocast(images.device, "bf16"):
+                with autocast(images.device, "bf16"):
                     network(images)
                 return len(images)
 
@@ -98,24 +106,24 @@ def steps(root: Path) -> list[dict[str, Any]]:
     recipe = profile.experiment("yolo-v1").train
     architecture = profile.experiment("yolo-v1").architecture
     count = STEPS * recipe.batch_size
-    few = training.Examples(examples.images[:count], examples.targets[:count])
+    few = Examples({name: tensor[:count] for name, tensor in examples.tensors.items()})
 
     def network() -> nn.Module:
         torch.manual_seed(0)
-        return models.build("yolo_v1", models.Shape(info.channels, info.outputs, info.size), architecture)
+        return models.build("yolo_v1", shape(info), architecture)
 
     def ours(views: int) -> Any:
         own = recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"views": views})})
         net = network().to(memory_format=torch.channels_last)
-        objective = detect.Detect(own, info, net)
-        updates = training.Updates(net, own, 10_000)
+        objective = Objective(own, info, net, devices.precision(own.precision, examples.device))
+        updates = Updates(net, own, 10_000)
         epoch = 0
 
         def work() -> int:
             nonlocal epoch
             objective.begin(few, 0, epoch)
             net.train()
-            for rows in training.batches(len(few), own.batch_size, np.random.default_rng(epoch)):
+            for rows in batches(len(few), own.batch_size, np.random.default_rng(epoch)):
                 objective.step(*objective.draw(few, rows, np.random.default_rng(0)), updates)
             epoch += 1
             return len(few)
@@ -154,7 +162,7 @@ def evaluation(root: Path) -> dict[str, Any]:
     folder = config.load(root / "full").processed("voc2007")
     real = (folder / "dataset.json").exists()
     if real:
-        objects = Data(folder, "test").boxes
+        objects = boxes(Data(folder, "test"))
     else:
         corners = rng.uniform(0, 150, (3 * IMAGES, 2))
         objects = pd.DataFrame(np.hstack([corners, corners + rng.uniform(10, 74, corners.shape)]), columns=detections.CORNERS)
@@ -177,7 +185,7 @@ def evaluation(root: Path) -> dict[str, Any]:
 
     def work() -> int:
         detections.summary(found, objects, classes, 0.3)
-        detections.coco(found, objects, classes)
+        coco.average_precision(found, objects, classes)
         return 1
 
     start = time.perf_counter()
@@ -191,9 +199,9 @@ def evaluation(root: Path) -> dict[str, Any]:
     }
 
 
-def prepared(root: Path) -> tuple[config.Profile, Info, training.Examples]:
+def prepared(root: Path) -> tuple[Profile, Info, Examples]:
     """VOC 2007 where the full profile has prepared it, else the sample's scenes."""
     full = config.load(root / "full")
     profile = full if (full.processed("voc2007") / "dataset.json").exists() else config.load(root)
     folder = profile.processed(profile.experiment("yolo-v1").data)
-    return profile, data.info(folder), training.Examples.of(Data(folder, "train"), "detect", torch.device("cpu"))
+    return profile, data.info(folder), Examples.of(arrays(Data(folder, "train")), "cpu")

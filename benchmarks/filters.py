@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import sklearn.datasets
 import torch
-from tasks.imaging.filters import SIGMA, SOBEL_GAIN
 
 import models
 from benchmarks.timing import compare
@@ -15,6 +14,9 @@ from tasks import config
 from tasks.common.errors import Error
 from tasks.common.processors import processors
 from tasks.imaging.tiles import filter_image
+from tasks.kinds.translate.filters import SIGMA, SOBEL_GAIN
+from tasks.params.experiment import Experiment
+from tasks.profile import Profile
 
 HEIGHT, WIDTH = 3000, 4000
 PREFERRED = "sobel-compact"
@@ -52,14 +54,14 @@ def run(root: Path) -> list[dict[str, Any]]:
     ]
 
 
-def chosen(profile: config.Profile) -> tuple[str, config.Experiment]:
+def chosen(profile: Profile) -> tuple[str, Experiment]:
     """The compact network, or where there is none the first that makes images of images."""
     experiments, data = profile.params.experiments, profile.params.preprocess
     fitting = [name for name, experiment in experiments.items() if data[experiment.data].task == "translate"]
     if not fitting:
         raise Error("params.yaml: no experiment makes images of images")
     name = PREFERRED if PREFERRED in fitting else fitting[0]
-    return name, experiments[name]
+    return name, profile.experiment(name)
 
 
 def sobel(image: np.ndarray) -> np.ndarray:

@@ -17,7 +17,9 @@ from benchmarks.timing import compare, rate
 from benchmarks.training import our_loop, prepared
 from models import Shape, fractional
 from tasks.datasets import data
-from tasks.learning import training
+from tasks.kinds.classify.data import labels as labels_of
+from tasks.kinds.classify.data import shape
+from tasks.learning.tensors import to_float
 
 STEPS = 10
 BATCH = 125
@@ -54,10 +56,10 @@ class Published:
     def __init__(self, folder: Path) -> None:
         info, split = data.info(folder), data.Data(folder, "train")
         torch.manual_seed(0)
-        self.network = published(Shape(info.channels, info.outputs, info.size))
+        self.network = published(shape(info))
         self.optimizer = torch.optim.Adam(self.network.parameters(), 1e-3, amsgrad=True)
-        images = training.to_float(torch.from_numpy(split.images)).contiguous()
-        self.loader = DataLoader(TensorDataset(images, torch.from_numpy(split.labels)), BATCH, shuffle=True, num_workers=0)
+        images = to_float(torch.from_numpy(split.images)).contiguous()
+        self.loader = DataLoader(TensorDataset(images, torch.from_numpy(labels_of(split))), BATCH, shuffle=True, num_workers=0)
         self.transform = v2.Compose(
             [v2.RandomHorizontalFlip(), v2.RandomCrop(info.size, padding=4), v2.Normalize(info.mean, info.std)]
         )

@@ -10,9 +10,9 @@ from sklearn.neighbors import KNeighborsClassifier
 import models
 from benchmarks.timing import compare
 from benchmarks.training import prepared
-from models import Shape
 from tasks.datasets import data
-from tasks.learning import training
+from tasks.kinds.classify.data import labels, shape
+from tasks.learning.tensors import predict
 
 QUERIES = 2000
 K = 10
@@ -28,20 +28,20 @@ def run(root: Path) -> list[dict[str, Any]]:
     known, asked = (np.moveaxis(images, 3, 1).reshape(len(images), -1) for images in (train.images, queries))
 
     # What a training leaves in the network, without its search for k.
-    network = models.build("knn", Shape(info.channels, info.outputs, info.size), {"candidates": (K,)})
+    network = models.build("knn", shape(info), {"candidates": (K,)})
     network.load_state_dict(
         {
             "images": torch.from_numpy(known),
-            "labels": torch.from_numpy(train.labels),
+            "labels": torch.from_numpy(labels(train)),
             "k": torch.tensor(K),
         }
     )
-    reference = KNeighborsClassifier(K, algorithm="brute").fit(known.astype(np.float32) / 255, train.labels)
+    reference = KNeighborsClassifier(K, algorithm="brute").fit(known.astype(np.float32) / 255, labels(train))
     flat = asked.astype(np.float32) / 255
     found: dict[str, np.ndarray] = {}
 
     def ours() -> int:
-        found["ours"] = training.predict(network, queries, precision="fp32").argmax(1)
+        found["ours"] = predict(network, queries, precision="fp32").argmax(1)
         return len(queries)
 
     def theirs() -> int:

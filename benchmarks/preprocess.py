@@ -16,12 +16,12 @@ from PIL import Image
 
 from benchmarks.timing import compare
 from tasks import preprocess
-from tasks.params.preparation import PrepareTranslate, Target
+from tasks.kinds.translate import Prepare, Target
 
 IMAGES = 100
 SIZE = 128
 Loop = Callable[[Path, Path], None]
-BLOCK = PrepareTranslate(
+BLOCK = Prepare(
     dataset="jpegs", task="translate", size=SIZE, crop="none", validation=0.1, test=0.1, target=Target(scale="per-image"), seed=0
 )
 

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from tasks import config, train
+from tasks import config
 from tasks.common import cluster
 from tasks.common.processors import processors
 from tasks.datasets import data
+from tasks.kinds.classify.data import examples
 from tasks.learning import weights
+from tasks.learning.building import describe
+from tasks.params.experiment import Experiment
 from tasks.profile import Profile
 from tasks.sweep import experiment
-from tasks.sweeps import resources, tuning
-from tasks.sweeps.study import Study, Trial
+from tasks.sweeps import driver, resources, tables, worker
+from tasks.sweeps.study import Study
+from tasks.sweeps.trial import Trial
 
 SEEDS = (0, 1, 2)
 TRIALS = 12
@@ -63,9 +67,7 @@ class Random(Study):
 
 def with_sweep(root: Path, **changes: Any) -> Profile:
     """The sample profile with our sweep."""
-    profile = config.load(root)
-    options = config.Sweep.model_validate({**SWEEP, **changes})
-    return profile.model_copy(update={"params": profile.params.model_copy(update={"sweeps": {"bench": options}})})
+    return config.load(root, {"sweeps": {"bench": {**SWEEP, **changes}}})
 
 
 def run_study(profile: Profile, kind: type[Study] = Study) -> Study:
@@ -73,17 +75,21 @@ def run_study(profile: Profile, kind: type[Study] = Study) -> Study:
     options = profile.sweep("bench")
     folder = profile.processed(options.data)
     info = data.info(folder)
-    arrays = {split: (np.asarray(data.Data(folder, split).images), data.Data(folder, split).labels) for split in ("train", "val")}
+    arrays = {
+        split: {name: np.asarray(array) for name, array in examples(data.Data(folder, split)).items()}
+        for split in ("train", "val")
+    }
     home = Path(tempfile.mkdtemp(prefix="darkroom-bench-"))
     try:
         study = kind(home, options, info)
-        work = tuning.Work(arrays, info, "cpu", options.seed, int(options.resources.cpu), "bench", home / "trials")
+        work = worker.Work(arrays, info, "cpu", options.seed, int(options.resources.cpu), "bench", home / "trials")
 
-        def describe(trial: Trial) -> weights.Configuration:
-            return train.describe(profile, "bench", info, options.seed, experiment(options, trial))
+        def described(trial: Trial) -> tuple[Experiment, weights.Configuration]:
+            tried = experiment(options, trial)
+            return tried, describe(profile, "bench", info, options.seed, tried)
 
-        with cluster.connected(None, work.size + tuning.STORE) as present:
-            tuning.run(tuning.Conductor(study, describe, resources.at_once(options, present), lambda trial: None), work)
+        with cluster.connected(None, work.size + driver.STORE) as present:
+            driver.run(driver.Conductor(study, described, resources.at_once(options, present), lambda trial: None), work)
         return study
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -118,7 +124,7 @@ def run(root: Path, seeds: tuple[int, ...] = SEEDS, trials: int = TRIALS, epochs
         target = min(trial.val_loss for trial in at_random.of("complete") if trial.val_loss is not None)
         # As many trials as it takes, up to the epochs of random search.
         ours = run_study(with_sweep(root, seed=seed, trials=2 * trials, train=recipe))
-        ratios.append(len(at_random.curves()) / epochs_to(ours, target))
+        ratios.append(len(tables.curves(at_random)) / epochs_to(ours, target))
     alone = run_study(with_sweep(root, trials=max(4, trials // 2), train={**recipe, "epochs": 2}, concurrency=1))
     pauses = gaps(alone)
     # The same trials, none stopped: as many as there are processors of one thread each, or one of all threads.

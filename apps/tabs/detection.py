@@ -64,7 +64,7 @@ def tab(profile: Profile, page: Page) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
             gr.Markdown("**Your photograph**")
-            field = upload("detect-upload", None)
+            field = upload("detect-upload")
             gr.Markdown("**or one of validation**")
             shown = gallery("detect-examples", columns=EXAMPLES)
             network = gr.Dropdown([], label="Detector", elem_id="detector")

@@ -4,7 +4,7 @@ import sys
 
 import httpx
 
-from apps import images
+from apps import photographs
 from tasks.profile import Profile
 from tests.conftest import ROOT
 
@@ -28,7 +28,7 @@ def upload(address: str, content: bytes) -> httpx.Response:
 
 
 def test_the_server_itself_refuses_what_is_over_the_limit(address: str) -> None:
-    assert upload(address, bytes(images.MAX_BYTES + 1)).status_code == 413
+    assert upload(address, bytes(photographs.MAX_BYTES + 1)).status_code == 413
     assert upload(address, b"small").is_success
 
 

@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
-from apps import images
-from tasks.faces import annotations, annotator, contact_sheet, photographs
+from apps import filtering, photographs
+from apps.tabs import classification, image_to_image
+from tasks.faces import annotations, annotator, contact_sheet
 from tasks.faces.annotations import EMOTIONS, Parts
-from tasks.params.preparation import Target
+from tasks.faces.photographs import COLUMNS
+from tasks.kinds.translate import Target
 from tasks.profile import Profile
+from tasks.train import train
 from tests.apps.conftest import CHROMIUM, serving, untrained_profile
 from tests.tasks import people
 
@@ -79,8 +82,8 @@ def test_a_photograph_is_filtered_and_downloaded(page: Page, address: str, train
         size = shown.evaluate("async image => { await image.decode(); return [image.naturalWidth, image.naturalHeight] }")
         assert size == [80, 120]
     (tmp_path / "holiday.jpg").write_bytes(file["buffer"])
-    pixels, _ = images.read(tmp_path / "holiday.jpg", "holiday.jpg")
-    expected = images.apply(images.choices(trained)["pairs"], pixels, Target())
+    pixels, _ = photographs.read(tmp_path / "holiday.jpg", "holiday.jpg")
+    expected = filtering.apply(image_to_image.choices(trained)["pairs"], pixels, Target())
     expect(page.locator("#scores")).to_contain_text(f"{expected.scores['psnr']:.2f} dB")
     expect(page.locator("#scores")).to_contain_text(f"{expected.scores['ssim']:.4f}")
     with page.expect_download() as download:
@@ -97,14 +100,14 @@ def test_an_example_is_compared_with_each_filter(page: Page, address: str) -> No
     scores, seen = page.locator("#scores"), set()
     expect(scores).to_contain_text("china, 640 x 427 pixels")
     seen.add(scores.locator("b").first.inner_text())
-    for label in list(images.FILTERS)[1:]:
+    for label in list(filtering.FILTERS)[1:]:
         before = scores.locator("b").first.inner_text()
         page.click("#filter input")
         page.get_by_role("option", name=label).click()
         expect(page.locator("#message")).to_contain_text("made for another filter: Sobel, fixed scale")
         expect(scores.locator("b").first).not_to_have_text(before)
         seen.add(scores.locator("b").first.inner_text())
-    assert len(seen) == len(images.FILTERS)
+    assert len(seen) == len(filtering.FILTERS)
     before = scores.locator("b").first.inner_text()
     page.fill("#seed input", "5")
     page.press("#seed input", "Enter")
@@ -120,7 +123,7 @@ def test_the_last_choice_is_shown(page: Page, address: str) -> None:
     expect(page.locator("#weights")).to_contain_text("pairs, seed 0")
     upload(page, {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()})
     expect(page.locator("#message")).to_contain_text("large.jpg goes through pairs")
-    for label in list(images.FILTERS)[1:]:
+    for label in list(filtering.FILTERS)[1:]:
         page.click("#filter input")
         page.get_by_role("option", name=label).click()
         expect(page.locator("#download")).to_be_disabled()
@@ -149,7 +152,7 @@ def test_bad_files_get_a_message_and_the_page_goes_on(page: Page, address: str, 
     expect(page.get_by_text("Invalid file type")).to_be_visible()
     huge = tmp_path / "huge.jpg"
     with huge.open("wb") as file:
-        file.truncate(images.MAX_BYTES + 2**20)
+        file.truncate(photographs.MAX_BYTES + 2**20)
     upload(page, str(huge))
     expect(page.get_by_text("maximum allowed size of 64")).to_be_visible()
     upload(page, photograph())
@@ -178,6 +181,35 @@ def test_without_weights_the_page_says_what_to_run(page: Page, trained: Profile,
         page.goto(url)
         expect(page.locator("#upload")).to_be_visible()
         expect(page.locator("#missing")).not_to_be_visible()
+
+
+def test_a_photograph_and_an_example_get_their_classes(page: Page, make_profile: Callable[..., Profile], tmp_path: Path) -> None:
+    profile = make_profile()
+    train(profile, "classes")
+    with serving(profile) as url:
+        page.goto(url)
+        page.get_by_role("tab", name="Classification").click()
+        expect(page.locator("#classifier-weights")).to_contain_text("classes, seed 0 · profile sample · commit")
+        file = photograph(orientation=6)
+        page.set_input_files("#classify-upload input[type=file]", file)
+        expect(page.locator("#classify-message")).to_contain_text("holiday.jpg goes through classes")
+        (tmp_path / "holiday.jpg").write_bytes(file["buffer"])
+        pixels, _ = photographs.read(tmp_path / "holiday.jpg", "holiday.jpg")
+        square, answers = classification.classify(classification.choices(profile)["classes"], pixels)
+        surest = next(iter(answers))
+        expect(page.locator("#classes")).to_contain_text(f"{round(100 * answers[surest])}%")
+        expect(page.locator("#classes .output-class")).to_contain_text(surest)
+        shown = page.locator("#classify-picture img")
+        size = shown.evaluate("async image => { await image.decode(); return [image.naturalWidth, image.naturalHeight] }")
+        assert size == [*square.shape[1::-1]] == [16, 16]
+        page.locator("#classify-examples button").nth(2).click()
+        expect(page.locator("#classify-message")).to_contain_text("example 3 goes through classes; its label is blue")
+        page.set_input_files(
+            "#classify-upload input[type=file]", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"none"}
+        )
+        expect(page.locator("#classify-message [role=alert]")).to_contain_text("notes.jpg cannot be used: no picture")
+        page.get_by_role("tab", name="Detection").click()
+        expect(page.locator("#detect-message")).to_contain_text("No detector of this profile is trained yet")
 
 
 def test_faces_are_shown_with_their_emotions_and_downloaded(page: Page, address: str) -> None:
@@ -217,7 +249,7 @@ def test_the_contact_sheet_sorts_and_filters(page: Page, tmp_path: Path) -> None
         rows.append({"sha256": f"{i}" * 64, "width": 50, "height": 50, "face": 0, "emotion": emotion, "emotion_confidence": 0.9 - 0.1 * i,
                      "flags": flags, "reason": "", "picture": "", "thumbnail": thumbnail, **box, **chosen})  # fmt: skip
     parts.write(rows)
-    index = pd.DataFrame([(f"/<b>{i}.png", 1, 1, f"{i}" * 64, "") for i in range(4)], columns=photographs.COLUMNS)
+    index = pd.DataFrame([(f"/<b>{i}.png", 1, 1, f"{i}" * 64, "") for i in range(4)], columns=COLUMNS)
     sheet = contact_sheet.write(annotations.final(index, parts.read()), parts, tmp_path, "Faces <i>")
     page.goto(sheet.as_uri())
     cards = page.locator(".card:not([hidden]) b")

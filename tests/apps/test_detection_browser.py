@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from apps import detection
-from tasks import train
+from apps.tabs import detection
 from tasks.datasets import data
 from tasks.learning import weights
+from tasks.learning.building import describe
 from tasks.profile import Profile
 from tests.apps.conftest import serving
 from tests.apps.test_demo_browser import CHROMIUM, browser, page, photograph
@@ -31,7 +31,7 @@ __all__ = ["browser", "page"]
 def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
     """A profile whose detector has weights of fresh numbers, which find something everywhere."""
     made = detection_profile(tmp_path_factory.mktemp("detector") / "profile", "yolo_v1", pretrained={"source": "none"})
-    configuration = train.describe(made, "squares", data.info(made.processed("squares")), 0)
+    configuration = describe(made, "squares", data.info(made.processed("squares")), 0)
     torch.manual_seed(0)
     network = configuration.build()
     # As if every cell were sure: an untrained one finds nothing.

@@ -110,13 +110,18 @@ def test_the_results_are_tables_for_git_figures_for_dvc_and_one_small_picture(ma
 
 def test_where_faces_are_known_what_was_found_is_measured(make: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch) -> None:
     profile = make(pictures=False)
+    annotated.annotated(profile, "people")
+    found = pd.read_parquet(profile.folder / "data" / "annotated" / "people" / "faces.parquet").dropna(subset="face")
     read = annotated.readers.read
 
     def with_boxes(folder: Path, block: Any) -> Raw:
+        """The faces that were found are the ones that there are."""
         raw = read(folder, block)
-        boxes = (Box("face", 48, 28, 128, 138),)
-        items = {name: replace(item, boxes=() if name == "wall.png" else boxes) for name, item in raw.items.items()}
-        return replace(raw, items=items)
+        boxes = {
+            name: tuple(Box("face", *corners) for corners in rows[["x1", "y1", "x2", "y2"]].to_numpy(float).tolist())
+            for name, rows in found.groupby("image_path")
+        }
+        return replace(raw, items={name: replace(item, boxes=boxes.get(name, ())) for name, item in raw.items.items()})
 
     monkeypatch.setattr(annotated.readers, "read", with_boxes)
     result = annotated.annotated(profile, "people")

@@ -1,0 +1,86 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from apps import networks
+from apps.tabs import classification, image_to_image
+from tasks.common.errors import Error
+from tasks.learning import weights
+from tasks.profile import Profile
+from tests.apps.conftest import untrained_profile
+from tests.conftest import ROOT
+
+
+def test_the_networks_are_those_with_weights(trained: Profile, tmp_path: Path) -> None:
+    assert image_to_image.choices(untrained_profile(tmp_path)) == {}
+    found = image_to_image.choices(trained)
+    assert list(found) == ["pairs"]
+    said = found["pairs"].describe()
+    for part in ("pairs, seed 0", "profile sample", "commit ", "trained on tiny-pairs (version "):
+        assert part in said
+
+
+def test_several_seeds_and_embedded_weights_are_offered_by_name(trained: Profile, tmp_path: Path) -> None:
+    profile = untrained_profile(tmp_path)
+    weights = trained.results("pairs") / "weights" / "seed-0.safetensors"
+    embedded = tmp_path / "models" / "weights"
+    for folder in (embedded, profile.results("pairs") / "weights"):
+        folder.mkdir(parents=True)
+    for seed in (10, 2):
+        shutil.copy(weights, profile.results("pairs") / "weights" / f"seed-{seed}.safetensors")
+    shutil.copy(weights, embedded / "tiny.safetensors")
+    (embedded / "broken.safetensors").write_bytes(b"nothing")
+    found = image_to_image.choices(profile)
+    assert list(found) == ["pairs, seed 2", "pairs, seed 10", "tiny (embedded)"]
+    assert "embedded in the code" in found["tiny (embedded)"].describe()
+
+
+def test_weights_of_a_later_rebuild_are_read_again(trained: Profile, tmp_path: Path) -> None:
+    profile = untrained_profile(tmp_path)
+    shutil.copytree(trained.results("pairs"), profile.results("pairs"))
+    choice = image_to_image.choices(profile)["pairs"]
+    assert choice.load()[0] is choice.load()[0]
+    choice.path.write_bytes(b"nothing")
+    with pytest.raises(Error, match="not a weights file"):
+        choice.load()
+    choice.path.unlink()
+    with pytest.raises(Error, match="are gone; load the page again"):
+        choice.load()
+
+
+def test_what_there_is_to_choose_from_is_read_from_headers(
+    trained: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No network is built, whose libraries may take seconds to import, to learn what it is for."""
+
+    def build(*_: object) -> None:
+        raise AssertionError("a network is built")
+
+    profile = untrained_profile(tmp_path)
+    shutil.copytree(trained.results("pairs"), profile.results("pairs"))
+    shutil.copytree(ROOT / "models" / "weights", tmp_path / "models" / "weights")
+    monkeypatch.setattr(weights.Configuration, "build", build)
+    assert {"emotion (embedded)", "emotion-deepface (embedded)"} <= networks.embedded(profile, "classify").keys()
+    assert "face (embedded)" in networks.embedded(profile, "detect")
+    assert "pairs" in image_to_image.choices(profile)
+    assert "face (embedded)" not in classification.choices(profile)
+
+
+def test_a_click_loads_one_network_once(trained: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = untrained_profile(tmp_path)
+    shutil.copytree(trained.results("pairs"), profile.results("pairs"))
+    shutil.copytree(ROOT / "models" / "weights", tmp_path / "models" / "weights")
+    loaded: list[Path] = []
+    load = weights.load
+
+    def counted(path: Path, *options: object) -> object:
+        loaded.append(path)
+        return load(path, *options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(weights, "load", counted)
+    for _ in range(2):
+        choice = image_to_image.choices(profile)["pairs"]
+        choice.about()
+        choice.describe()
+    assert loaded == [profile.weights("pairs")]
