@@ -6,6 +6,8 @@ from pathlib import Path
 from tasks.common.cli import QUIET
 
 ROOT = Path(__file__).resolve().parent.parent
+# The variable with the folders, besides the project's, that runs of the page may reach, as PATH has them.
+FOLDERS = "DARKROOM_FOLDERS"
 
 # Prefect reads its settings when it is imported; its database stands in the project's folder unless the user has one.
 for _name, _value in {**QUIET, "PREFECT_HOME": str(ROOT / "runs" / "prefect")}.items():

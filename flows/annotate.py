@@ -8,7 +8,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows import ROOT
+from flows.paths import reach
 from tasks import annotate as annotation
 from tasks import config
 from tasks.imaging.suffixes import SUFFIXES
@@ -38,13 +38,13 @@ def annotate(
 
     Paths are seen from the project's folder. `wait`: an empty or missing folder is no error, as an inbox may be. Nothing is said of one.
     """
-    loaded = config.load(ROOT / profile, experiments=False)
+    loaded, found, out = config.load(reach(profile), experiments=False), reach(source), reach(to)
     if wait:
-        (ROOT / source).mkdir(parents=True, exist_ok=True)
-        if not any(path.suffix.lower() in SUFFIXES for path in (ROOT / source).rglob("*")):
+        found.mkdir(parents=True, exist_ok=True)
+        if not any(path.suffix.lower() in SUFFIXES for path in found.rglob("*")):
             return None
-    summary = run_annotation(loaded, str(ROOT / source), ROOT / to, workers=workers)
-    publish(summary, ROOT / to)
+    summary = run_annotation(loaded, str(found), out, workers=workers)
+    publish(summary, out)
     return summary
 
 

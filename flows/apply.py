@@ -9,7 +9,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows import ROOT
+from flows.paths import reach
 from tasks import apply as application
 from tasks import config
 from tasks.apply import Applied
@@ -32,9 +32,9 @@ def apply(experiment: str, source: str, to: str, profile: str = ".", weights: st
 
     Paths are seen from the project's folder. `weights`: a file in place of the stage's.
     """
-    loaded = config.load(ROOT / profile)
+    loaded = config.load(reach(profile))
     loaded.experiment(experiment)
-    applied = run_application(loaded, experiment, ROOT / source, ROOT / to, ROOT / weights if weights else None)
+    applied = run_application(loaded, experiment, reach(source), reach(to), reach(weights) if weights else None)
     publish(experiment, applied)
     return applied
 

@@ -1,17 +1,28 @@
 """Serve the flows to a Prefect server: `rebuild` nightly, `sweep` weekly, `annotate` on its inbox, all on demand. `flows.serve` starts it."""
 
-from typing import Any
+import os
+from contextlib import suppress
+from typing import Annotated, Any
+from zoneinfo import available_timezones
 
-from prefect import serve
+import psutil
+import typer
+from prefect import Flow, get_client, serve
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.schedules import Cron as CronSchedule
+from prefect.schedules import Interval
+from prefect.states import Crashed
 
 from flows.annotate import annotate
 from flows.apply import apply
 from flows.evaluate import evaluate
-from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery
+from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
 from flows.rebuild import rebuild
 from flows.sweep import sweep
 from flows.train import train
+from tasks.common import processes
 from tasks.common.errors import Error
 
 # Runs, each a process; those that are late wait.
@@ -27,32 +38,72 @@ def main(
     sweep_cron: SweepCron = "0 4 * * 6",
     sweep_every: SweepEvery = None,
     sweep_budget: SweepBudget = 7200,
+    timezone: Timezone = None,
+    end_left: Annotated[
+        bool, typer.Option("--end-left", help="end runs that are left from before; nobody else serves any")
+    ] = False,
 ) -> None:
     """Serve the flows until Ctrl-C; schedules pause when it ends, so that no missed runs pile up."""
-    module, parameters = EntrypointType.MODULE_PATH, {"profile": profile}
-    budget = {**parameters, "time_budget": sweep_budget}
-    scheduled = []
-    for flow, given, option, when, interval in (
-        (rebuild, parameters, "--cron", cron, every),
-        (sweep, budget, "--sweep-cron", sweep_cron, sweep_every),
-    ):
-        times: dict[str, Any] = {"interval": interval} if interval else {"cron": when}
+    if end_left:
+        end_left_runs()
+    parameters: dict[str, Any] = {"profile": profile}
+    zone = timezone or local_timezone()
+
+    def deployment(flow: Flow[..., Any], name: str, given: dict[str, Any], *tags: str, **more: Any) -> RunnerDeployment:
+        # The first paragraph: what follows is about Python.
+        description = " ".join((flow.description or "").split("\n\n")[0].split())
+        return RunnerDeployment.from_flow(
+            flow,
+            name,
+            parameters=given,
+            description=description,
+            tags=list(tags),
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            **more,
+        )
+
+    def scheduled(flow: Flow[..., Any], given: dict[str, Any], option: str, when: str, seconds: float | None) -> RunnerDeployment:
         try:
-            made = RunnerDeployment.from_flow(flow, flow.name, parameters=given, entrypoint_type=module, **times)
+            schedule = Interval(seconds, timezone=zone) if seconds else CronSchedule(when, timezone=zone)
+            return deployment(flow, flow.name, given, "scheduled", schedule=schedule)
         except ValueError as error:
-            raise Error(f"{option} {when!r}: {error}") from None
-        scheduled.append(made)
-    inbox = RunnerDeployment.from_flow(
-        annotate,
-        "inbox",
-        parameters=parameters | {"wait": True},
-        interval=INBOX_EVERY,
-        concurrency_limit=1,
-        entrypoint_type=module,
+            reason = str(error).splitlines()[-1]
+            raise Error(f"{option} {when!r}, --timezone {zone!r}: {reason}") from None
+
+    serve(
+        scheduled(rebuild, parameters, "--cron", cron, every),
+        scheduled(sweep, parameters | {"time_budget": sweep_budget}, "--sweep-cron", sweep_cron, sweep_every),
+        deployment(
+            annotate, "inbox", parameters | {"wait": True}, "scheduled", "faces", interval=INBOX_EVERY, concurrency_limit=1
+        ),
+        *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, apply)),
+        deployment(annotate, annotate.name, parameters, "on demand", "faces"),
+        print_starting_message=False,
+        limit=AT_ONCE,
     )
-    flows = (train, evaluate, apply, annotate)
-    on_demand = [RunnerDeployment.from_flow(f, f.name, parameters=parameters, entrypoint_type=module) for f in flows]
-    serve(*scheduled, inbox, *on_demand, print_starting_message=False, limit=AT_ONCE)
+
+
+def local_timezone() -> str:
+    """The time zone of this machine, such as Europe/Berlin; UTC where it does not say."""
+    name = os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
+    return name if name in available_timezones() else "UTC"
+
+
+def end_left_runs() -> None:
+    """End runs of deployments that a `make ui` which was killed left behind.
+
+    They become Crashed, and give up what they hold, so that the next one of its kind can run. Nobody else runs any: this is at the start.
+    """
+    living = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]))
+    filters = FlowRunFilter(state=living, deployment_id=FlowRunFilterDeploymentId(is_null_=False))
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=filters):
+            for process in psutil.process_iter():
+                with suppress(psutil.Error):
+                    if process.environ().get("PREFECT__FLOW_RUN_ID") == str(run.id):
+                        processes.end([process])
+            client.set_flow_run_state(run.id, Crashed(message="its process ended, with the machine or with `make ui`"))
+            print(f"run {run.name} was left behind, and is ended", flush=True)
 
 
 if __name__ == "__main__":

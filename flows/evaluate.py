@@ -8,8 +8,8 @@ import typer
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import ROOT
-from flows.train import OVERRIDES, changed
+from flows.paths import reach
+from flows.train import OVERRIDES, changed, new_folder
 from tasks import evaluate as evaluation
 from tasks.common.errors import Error
 
@@ -23,12 +23,12 @@ def evaluate(experiment: str, profile: str = ".", run: str | None = None) -> dic
     `run`: a folder that the train flow wrote, which keeps the result too; without it the stage's weights are measured, into a
     folder of its own under runs/.
     """
-    folder = ROOT / run if run else None
+    folder = reach(run) if run else None
     if folder and not (folder / OVERRIDES).exists():
         raise Error(f"{folder}: not a folder of the train flow; give one of runs/, or none to measure the stage's weights")
     overrides = json.loads((folder / OVERRIDES).read_text(encoding="utf-8")) if folder else {}
     loaded = changed(profile, experiment, overrides)
-    out = folder or loaded.root / "runs" / f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}-evaluate"
+    out = folder or new_folder(loaded.root / "runs", f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}", "-evaluate")
     return run_evaluation(loaded, experiment, out, folder)
 
 

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import TaskRun
 from prefect.states import Completed
 
-from flows import ROOT
+from flows.paths import reach
 from tasks import config
 from tasks.common import stages, warm
 from tasks.common.locks import alone
@@ -53,7 +53,7 @@ def rebuild(profile: str = ".") -> None:
 
     Raises Error where another rebuild or another DVC process works in the project.
     """
-    loaded = config.load(ROOT / profile)
+    loaded = config.load(reach(profile))
     message = "another rebuild of this project runs; wait for its end, or stop it"
     with (
         alone(loaded.root / "runs" / "rebuild.lock", message),

@@ -1,5 +1,6 @@
 """The Prefect server with our deployments, and MLflow, on this machine alone: `make ui`. `python -m flows.serve --help`"""
 
+import json
 import os
 import signal
 import socket
@@ -7,21 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import httpx
+import psutil
 import typer
 
-from flows import ROOT
-from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery
+from flows import FOLDERS, ROOT
+from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
+from flows.prefect_server import HOST, origins
 from tasks import config
 from tasks.common import processes
 from tasks.common.errors import Error
+from tasks.common.files import write_json
+from tasks.common.locks import alone
 from tasks.learning import tracking
 
-HOST = "127.0.0.1"
+# The programs that run now.
+LEFT = "processes.json"
 PATIENCE = 120.0  # seconds; a first start makes the databases
 
 
@@ -46,6 +52,8 @@ class Service:
                 stderr=log,
                 text=True,
                 start_new_session=True,
+                # `kill -9` of this program leaves none of them.
+                preexec_fn=processes.dies_with_parent if sys.platform == "linux" else None,
             )
         return self
 
@@ -89,6 +97,27 @@ def check_free(port: int, option: str) -> None:
             raise Error(f"{reason}; stop what uses it, or choose another with {option}") from None
 
 
+def end_left(path: Path) -> None:
+    """End the programs that `path` names, which an earlier start of ours did not come to end."""
+    if not path.exists():
+        return
+    left = [pid for pid, born in json.loads(path.read_text(encoding="utf-8")) if _born(pid) == born]
+    for pid in left:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            print(f"ending process {pid} of an earlier start: {' '.join(process.cmdline())[:100]}", flush=True)
+            processes.end([process])
+    path.unlink()
+
+
+def _born(pid: int) -> float:
+    """When the process started: another one may get its number. 0 where there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C, SIGTERM and a closed terminal end the block."""
@@ -117,6 +146,10 @@ def main(
     sweep_cron: SweepCron = "0 4 * * 6",
     sweep_every: SweepEvery = None,
     sweep_budget: SweepBudget = 7200,
+    timezone: Timezone = None,
+    folder: Annotated[
+        list[Path], typer.Option(help="a folder, besides the project's, that runs of the page may read and write")
+    ] = [],  # noqa: B006
 ) -> None:
     """Start Prefect, MLflow and the flows' deployments on this machine, print their addresses, and stop them all on Ctrl-C.
 
@@ -125,38 +158,50 @@ def main(
     root = config.load(ROOT / profile).root
     # MLflow's own jobs, which we have none of, are eight processes.
     logs, environment = root / "runs" / "ui", os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment[FOLDERS] = os.pathsep.join(str(path.resolve()) for path in (root, *folder))
     store = tracking.uri(root)
     prefect, mlflow = os.environ.get("PREFECT_API_URL"), store if store.startswith("http") else None
-    if not prefect:
+    own = not prefect
+    if own:
         check_free(prefect_port, "--prefect-port")
     if not mlflow:
         check_free(mlflow_port, "--mlflow-port")
 
-    with interruptible(), ExitStack() as running:
+    message = "make ui runs already; use its pages, or stop it"
+    with alone(logs / "lock", message), interruptible(), ExitStack() as running:
         services: list[Service] = []
+        end_left(logs / LEFT)
 
         def start(name: str, command: list[str], health: str | None = None) -> None:
             print(f"starting {name} ...", flush=True)
             services.append(running.enter_context(Service(name, command, logs / f"{name}.log", environment, health)))
+            write_json(logs / LEFT, [[service.process.pid, _born(service.process.pid)] for service in services])
 
         # Side by side: each takes many seconds.
-        if not prefect:
+        if own:
             prefect = environment["PREFECT_API_URL"] = f"http://{HOST}:{prefect_port}/api"
-            start("prefect", ["prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)], f"{prefect}/health")
+            environment["PREFECT_SERVER_CSRF_PROTECTION_ENABLED"] = "true"
+            environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(origins(prefect_port))
+            start("prefect", ["flows.prefect_server", "--port", str(prefect_port)], f"{prefect}/health")
         if not mlflow:
             mlflow = f"http://{HOST}:{mlflow_port}"
-            tracking.connect(root)
+            tracking.end_left(root)
             command = ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
             command += ["--backend-store-uri", store, "--artifacts-destination", str(tracking.artifacts(root))]
             start("mlflow", command, f"{mlflow}/health")
         for service in services:
             service.wait()
         options = {"profile": profile, "cron": cron, "every": every}
-        options |= {"sweep-cron": sweep_cron, "sweep-every": sweep_every, "sweep-budget": sweep_budget}
+        options |= {"sweep-cron": sweep_cron, "sweep-every": sweep_every, "sweep-budget": sweep_budget, "timezone": timezone}
         start(
             "deployments",
-            ["flows.deployments", *(f"--{name}={value}" for name, value in options.items() if value is not None)],
+            [
+                "flows.deployments",
+                *(["--end-left"] if own else []),
+                *(f"--{name}={value}" for name, value in options.items() if value is not None),
+            ],
         )
+        assert prefect
         print(f"Prefect  {prefect.removesuffix('/api')}\nMLflow   {mlflow}\nlogs     {logs}\nCtrl-C stops them all.", flush=True)
         while True:
             for service in services:

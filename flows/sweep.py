@@ -11,7 +11,7 @@ from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows import ROOT
+from flows.paths import reach
 from tasks import config
 from tasks import sweep as sweeping
 from tasks.learning import tracking
@@ -64,7 +64,7 @@ def sweep(name: str | None = None, profile: str = ".", time_budget: float | None
     One that was interrupted goes on; one that is finished is run anew. Without a name all sweeps of the profile run in turn, and
     what is returned is a result a sweep. `time_budget`: seconds of each, instead of the params.yaml's.
     """
-    root = ROOT / profile
+    root = reach(profile)
     names = [name] if name else [*config.load(root).params.sweeps]
     changes = {"sweeps": {each: {"time_budget": time_budget} for each in names}} if time_budget else {}
     loaded = config.load(root, changes)

@@ -1,6 +1,8 @@
 """Train an experiment on demand, into a folder of its own under runs/. `python -m flows.train --help`"""
 
+from contextlib import suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +11,7 @@ import yaml
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import ROOT
+from flows.paths import reach
 from tasks import config
 from tasks import train as training
 from tasks.common.errors import Error
@@ -28,21 +30,30 @@ def train(experiment: str, profile: str = ".", overrides: dict[str, Any] | None 
     `overrides`: changes to the experiment's block of params.yaml, such as {"train": {"epochs": 1}}.
     """
     loaded = changed(profile, experiment, overrides or {})
-    out = loaded.root / "runs" / f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}"
-    out.mkdir(parents=True)
+    out = new_folder(loaded.root / "runs", f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}")
     write_json(out / OVERRIDES, overrides or {})
     return run_training(loaded, experiment, out)
 
 
 def changed(profile: str, experiment: str, overrides: dict[str, Any]) -> Profile:
     """The profile in a folder, with changes to an experiment. Raises Error for an unknown experiment, and for changes that do not fit."""
-    loaded = config.load(ROOT / profile)
+    loaded = config.load(reach(profile))
     loaded.experiment(experiment)
     if not overrides:
         return loaded
-    loaded = config.load(ROOT / profile, {"experiments": {experiment: overrides}})
+    loaded = config.load(reach(profile), {"experiments": {experiment: overrides}})
     loaded.experiment(experiment)
     return loaded
+
+
+def new_folder(above: Path, name: str, end: str = "") -> Path:
+    """Make a folder of that name, or with a number where runs of one second would share it."""
+    for number in count(1):
+        folder = above / (f"{name}{end}" if number == 1 else f"{name}-{number}{end}")
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError
 
 
 def parse(changes: list[str]) -> dict[str, Any]:

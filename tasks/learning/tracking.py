@@ -20,10 +20,11 @@ from shutil import copy, copytree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import yaml
 
 from tasks.common.cli import QUIET
-from tasks.common.files import write_text
+from tasks.common.files import MACHINE, write_text
 from tasks.common.flat import flat
 from tasks.profile import Profile
 
@@ -44,6 +45,8 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 MODEL = "model"
+# The tag that says which process writes a run.
+PROCESS = "process"
 SQLITE = "sqlite:///"
 METRICS_A_BATCH = 1000
 PARAMETERS_A_BATCH = 100
@@ -204,10 +207,11 @@ class Run:
                 self._finished_before = run.info.status == "FINISHED"
                 if not self._finished_before:
                     client.update_run(run_id, status="RUNNING")
+                    client.set_tag(run_id, PROCESS, _process())
                 client.log_batch(run_id, tags=known)
                 return
             self._experiment = _experiment(client, self._root, experiment)
-            self.id = client.create_run(self._experiment, run_name=name).info.run_id
+            self.id = client.create_run(self._experiment, run_name=name, tags={PROCESS: _process()}).info.run_id
             values = [Param(key, value) for key, value in _text(parameters).items()]
             client.log_batch(self.id, tags=known)
             for start in range(0, len(values), PARAMETERS_A_BATCH):
@@ -281,6 +285,26 @@ def start(
     tracked = Run(profile)
     tracked._open(experiment, name, parameters, tags, run_id)
     return tracked
+
+
+def end_left(root: Path) -> None:
+    """End, as KILLED, the store's runs whose process on this machine is no longer alive. Makes the store if there is none."""
+    client = connect(root)
+    for experiment in client.search_experiments():
+        for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+            machine, _, number = run.data.tags.get(PROCESS, "").partition("-")
+            number, _, born = number.partition("-")
+            if machine == MACHINE and _process(int(number)) != f"{machine}-{number}-{born}":
+                client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _process(number: int | None = None) -> str:
+    """A process of this machine, by default this one, with its start: another one may get its number."""
+    try:
+        process = psutil.Process(number)
+        return f"{MACHINE}-{process.pid}-{process.create_time():.0f}"
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _experiment(client: "MlflowClient", root: Path, name: str) -> str:
