@@ -115,7 +115,7 @@ def _train(
     examples = {s: Examples.of(kind.examples(data.Data(folder, s)), device) for s in ("train", "val")}
     if experiment.train.split == "train+val":
         examples["train"] = examples["train"] + examples["val"]
-    previous = predecessor_network(before, info, device) if before else None
+    previous = predecessor_network(before, info, experiment.train.split, device) if before else None
     fingerprint = _fingerprint(profile, name, experiment, info, precision, before)
     fit = fitter(experiment)
     followed = progress.Followed(examples["val"], state / "progress")

@@ -86,12 +86,20 @@ def predecessor(profile: Profile, experiment: Experiment) -> Path | None:
     return path
 
 
-def predecessor_network(path: Path, info: data.Info, device: torch.device) -> nn.Module:
-    """The predecessor's network. Raises Error for one of other data, which may hold what is test data here."""
+def predecessor_network(path: Path, info: data.Info, split: str, device: torch.device) -> nn.Module:
+    """The predecessor's network, for an experiment that learns from `split` (train, or train+val).
+
+    Raises Error for one of other data, which may hold what is test data here, and for one that has seen this one's validation data.
+    """
     network, configuration = weights.load(path, device)
     if configuration.data_hash != info.hash:
         again = f"train it again: dvc repro train@{configuration.experiment}"
         raise Error(f"{path}: trained on other data ({configuration.data_hash}, not {info.hash}); {again}")
+    # What stands in params.yaml may be younger than the weights.
+    if split == "train" and configuration.split != "train":
+        raise Error(
+            f"{path}: its network may have seen validation (split: {configuration.split}), so train.split must be train+val"
+        )
     return network
 
 

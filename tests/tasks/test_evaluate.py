@@ -7,20 +7,26 @@ import pandas as pd
 import pytest
 import torch
 from mlflow import MlflowClient
+from scipy.special import softmax
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 import models
+from tasks import kinds
 from tasks.common.cli import run
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets import data
-from tasks.evaluate import evaluate, first_layer, kind, main, summary
-from tasks.evaluation import metrics
-from tasks.learning import training, weights
-from tasks.train import describe
+from tasks.evaluate import evaluate, main, summary
+from tasks.kinds.classify.data import labels
+from tasks.kinds.classify.measure import first_layer
+from tasks.learning import weights
+from tasks.learning.building import describe
 
 KEYS = {
     "experiment", "system", "task", "dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "published",
-    "parameters", "epochs", "train_seconds", "peak_memory_mb", "device", "threads", "seeds", "git_commit", "versions",
+    "parameters", "epochs", "train_seconds", "peak_memory_mb", "device", "precision", "threads", "seeds", "git_commit", "versions",
 }  # fmt: skip
 
 
@@ -32,7 +38,7 @@ def trained(profile, name, seeds=(0,), runs=None):
         torch.manual_seed(seed)
         configuration = describe(profile, name, info, seed)
         weights.save(folder / "weights" / f"seed-{seed}.safetensors", configuration.build(), configuration)
-    main = kind(info.task).MAIN
+    main = kinds.main_metric(info.task)
     rows = [
         {"seed": seed, "epoch": e, "train_loss": 1 / e, "val_loss": 1.1 / e, f"val_{main}": 0.2 * e}
         for seed in seeds
@@ -43,12 +49,18 @@ def trained(profile, name, seeds=(0,), runs=None):
         folder / "training.json",
         {
             "experiment": name, "epochs": 2, "parameters": 10, "train_seconds": 1.5, "peak_memory_mb": 100.0,
-            "device": "cpu", "threads": 2, "seeds": list(seeds), "git_commit": "abc", "versions": {"torch": "2"},
+            "device": "cpu", "precision": "fp32", "threads": 2, "seeds": list(seeds), "git_commit": "abc", "versions": {"torch": "2"},
             "data_hash": info.hash,
             "val_metrics": {"loss": 0.5, main: 0.4}, "mlflow_runs": runs or {},
         },
     )  # fmt: skip
     return folder
+
+
+def directly(network, images):
+    """The network's outputs in one go, in fp32."""
+    with torch.inference_mode():
+        return network(torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255).numpy()
 
 
 def test_classes(make_profile):
@@ -63,19 +75,29 @@ def test_classes(make_profile):
 
     test = data.Data(profile.processed("tiny-classes"), "test")
     network, _ = weights.load(folder / "weights" / "seed-0.safetensors")
-    logits = training.predict(network, test.images)
-    assert result["metrics"] == pytest.approx(metrics.classify(logits, test.labels))
+    logits, actual = directly(network, test.images), labels(test)
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    calibration = multiclass_calibration_error(torch.from_numpy(probabilities), torch.from_numpy(actual), 3, n_bins=15)
+    assert result["metrics"] == pytest.approx(
+        {
+            "accuracy": accuracy_score(actual, logits.argmax(1)),
+            "macro_f1": f1_score(actual, logits.argmax(1), average="macro"),
+            "log_loss": log_loss(actual, probabilities),
+            "ece": float(calibration),
+        },
+        abs=1e-5,
+    )
     table = pd.read_parquet(profile.evaluated("classes") / "predictions.parquet")
     assert list(table.columns) == ["label", "predicted", "p_0", "p_1", "p_2"]
-    assert (table["label"] == test.labels).all()
+    assert (table["label"] == actual).all()
     assert (table["predicted"] == logits.argmax(1)).all()
     np.testing.assert_allclose(table.filter(like="p_").sum(axis=1), 1, rtol=1e-5)
-    confusion = pd.read_csv(folder / "plots" / "confusion.csv")
+    confusion = pd.read_csv(folder / "tables" / "confusion.csv")
     assert confusion["count"].sum() == 24
     assert confusion.loc[confusion["actual"] == confusion["predicted"], "count"].sum() == round(
         24 * result["metrics"]["accuracy"]
     )
-    assert list(pd.read_csv(folder / "plots" / "per_class.csv")["class"]) == ["red", "green", "blue"]
+    assert list(pd.read_csv(folder / "tables" / "per_class.csv")["class"]) == ["red", "green", "blue"]
     assert {p.name for p in (folder / "plots").glob("*.png")} == {
         "curves.png",
         "first_layer.png",
@@ -99,9 +121,18 @@ def test_pictures(make_profile):
     result = evaluate(profile, "pairs")
     assert set(result["metrics"]) == {"psnr", "ssim", "l1"}
     outputs = np.load(profile.evaluated("pairs") / "outputs.npy")
-    targets = data.Data(profile.processed("tiny-pairs"), "test").targets
-    assert result["metrics"] == metrics.translate(outputs, targets)
-    table = pd.read_csv(folder / "plots" / "per_image.csv")
+    test = data.Data(profile.processed("tiny-pairs"), "test")
+    network, _ = weights.load(folder / "weights" / "seed-0.safetensors")
+    expected = directly(network, test.images).transpose(0, 2, 3, 1).clip(0, 1)
+    assert np.abs(outputs - 255 * expected).max() <= 0.51
+    targets = test.array("targets")
+    values = [peak_signal_noise_ratio(target, output, data_range=255) for target, output in zip(targets, outputs)]
+    assert result["metrics"]["psnr"] == pytest.approx(np.mean(values))
+    similar = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": 2}
+    values = [structural_similarity(target, output, **similar) for target, output in zip(targets, outputs)]
+    assert result["metrics"]["ssim"] == pytest.approx(np.mean(values))
+    assert result["metrics"]["l1"] == pytest.approx(np.abs(outputs / 255 - targets / 255).mean())
+    table = pd.read_csv(folder / "tables" / "per_image.csv")
     assert table["psnr"].mean() == pytest.approx(result["metrics"]["psnr"], abs=1e-3)
     assert {p.name for p in (folder / "plots").glob("*.png")} == {"curves.png", "strip.png"}
 
@@ -138,8 +169,8 @@ def test_flip_is_averaged_where_the_recipe_flips(make_profile):
     result = evaluate(profile, "classes")
     test = data.Data(profile.processed("tiny-classes"), "test")
     network, _ = weights.load(folder / "weights" / "seed-0.safetensors")
-    both = [training.predict(network, np.ascontiguousarray(images)) for images in (test.images, test.images[:, :, ::-1])]
-    assert result["metrics"]["accuracy_flip"] == np.mean(sum(both).argmax(1) == test.labels)
+    both = [directly(network, images) for images in (test.images, test.images[:, :, ::-1])]
+    assert result["metrics"]["accuracy_flip"] == np.mean(sum(both).argmax(1) == labels(test))
 
 
 def test_elsewhere_leaves_the_stage_alone(make_profile, tmp_path):

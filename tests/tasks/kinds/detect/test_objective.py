@@ -128,7 +128,7 @@ def test_a_trained_detector_is_evaluated(tmp_path: Path) -> None:
     # What was evaluated is what was written.
     assert json.loads((out / "metrics.json").read_bytes()) == result
     page = report(profile).read_text()
-    for words in ("mAP at IoU 0.5", "mAP of VOC 2007, 11 points", "AP, 11 points", "Test objects", "Backbone&#39;s weights"):
+    for words in ("mAP at IoU 0.5", "mAP of VOC 2007, 11 points", "AP, 11 points", "Test objects", "First weights"):
         assert words in page
     assert page.count('<figure class="') >= 4  # detections, precision and recall, errors, curves
 
@@ -139,11 +139,11 @@ def test_a_trained_detector_is_evaluated(tmp_path: Path) -> None:
         (
             "yolo_v1",
             {"augment": {"dihedral": True}},
-            "dihedral does not fit detect data; allowed: flip, jitter, scale, shift, views",
+            r"experiments\.squares\.train\.augment\.dihedral: unknown key; allowed: flip, jitter, scale, shift, views",
         ),
-        ("yolo_v1", {"loss": "l1"}, "l1 does not fit detect data; allowed: detection"),
+        ("yolo_v1", {"loss": "l1"}, r"experiments\.squares\.train\.loss: Input should be 'detection', not 'l1'"),
         ("yolo_v1", {"trainer": {"mosaic": 1.0}}, "trained by our own loop"),
-        ("cnn", {}, "cnn does not fit detect data; detectors are faster_rcnn, yolo_v1, yolov8"),
+        ("cnn", {}, "cnn does not fit detect data; networks for it are faster_rcnn, yolo_v1, yolov8"),
     ],
 )
 def test_what_does_not_fit_boxes_is_refused(tmp_path: Path, network: str, change: dict[str, object], words: str) -> None:
