@@ -183,7 +183,7 @@ class Roots:
 
     def _task(self, block: Mapping[str, Any]) -> Any:
         """The kind of task of an experiment or a sweep."""
-        return (self._section("preprocess").get(block.get("data")) or {}).get("task")
+        return (self._section("preprocess").get(str(block.get("data"))) or {}).get("task")
 
     def _kind(self, name: Any, *parts: str) -> list[Path]:
         folder = self.root / "tasks" / "kinds" / str(name)
@@ -213,7 +213,8 @@ def _constant(path: Path, name: str) -> str | None:
     parsed = tree(path) if path.is_file() else None
     for node in parsed.body if parsed else []:
         if isinstance(node, ast.Assign) and [getattr(target, "id", None) for target in node.targets] == [name]:
-            return node.value.value if isinstance(node.value, ast.Constant) else None
+            value = node.value.value if isinstance(node.value, ast.Constant) else None
+            return value if isinstance(value, str) else None
     return None
 
 

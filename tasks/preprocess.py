@@ -134,7 +134,7 @@ def assign(raw: Raw, block: Preparation) -> dict[str, Split]:
         if count >= len(train):
             raise Error(f"preprocess: `{key}` holds out {count} images of {block.dataset}, and there are only {len(train)}")
         held = _hold_out([raw.items[name].label for name in train], count, random)
-        splits |= {train[i]: split for i in held}  # type: ignore[misc]
+        splits |= {train[i]: split for i in held}
         train = [name for name in train if splits[name] == "train"]
     return splits
 

@@ -14,7 +14,8 @@ from tasks import config, studies
 from tasks.common import devices, provenance
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
-from tasks.datasets import data
+from tasks.datasets import data as prepared
+from tasks.datasets.data import SPLITS, Info
 from tasks.imaging import pictures
 from tasks.learning import weights
 from tasks.learning.measuring import Out
@@ -32,7 +33,7 @@ class Studied:
 
     block: Study
     data: Path
-    info: data.Info
+    info: Info
     device: torch.device
     networks: dict[str, tuple[torch.nn.Module, weights.Configuration]]
 
@@ -47,7 +48,7 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
     block = profile.params.studies[name]
     module = studies.find(block.study)
     folder = profile.processed(block.data)
-    info, device = data.info(folder), devices.choose(profile.params.device)
+    info, device = prepared.info(folder), devices.choose(profile.params.device)
     networks = {key: _load(profile, experiment, device) for key, experiment in block.networks().items()}
     stage = out is None
     out = out or profile.results(name)
@@ -63,7 +64,7 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
             "system": block.study,
             "task": "study",
             "dataset": info.dataset,
-            **{f"n_{split}": info.counts[split] for split in data.SPLITS},
+            **{f"n_{split}": info.counts[split] for split in SPLITS},
             "data_origin": info.origin,
             "metrics": metrics,
             "val_metrics": {},

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -47,7 +48,7 @@ def load(network: nn.Module, pretrained: Pretrained) -> str:
 
     Raises Error where the source does not have them, or has other ones.
     """
-    parts = [module for module in network.modules() if hasattr(module, "load_pretrained")]
+    parts: list[Any] = [module for module in network.modules() if hasattr(module, "load_pretrained")]
     if not parts or pretrained.source == "none":
         return "none"
     for part in parts:
