@@ -31,7 +31,9 @@ def test_every_folder_is_a_kind_and_whole() -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(Error, match=r"unknown kind of task 'clasify'; did you mean classify\? allowed: classify, detect, translate"):
+    with pytest.raises(
+        Error, match=r"unknown kind of task 'clasify'; did you mean classify\? allowed: classify, detect, translate"
+    ):
         kinds.find("clasify")
     with pytest.raises(Error, match=r"unknown kind of task 'sing'; allowed: classify, detect, translate"):
         kinds.metrics("sing")
@@ -90,14 +92,14 @@ def test_a_metric_that_the_kind_does_not_declare_is_refused_with_its_key(
 
 
 def test_the_nearest_metric_is_named() -> None:
-    with pytest.raises(ValueError, match=r"here: 'acuracy' is no metric of classify; did you mean accuracy\? allowed: accuracy, "):
+    with pytest.raises(
+        ValueError, match=r"here: 'acuracy' is no metric of classify; did you mean accuracy\? allowed: accuracy, "
+    ):
         kinds.check_metric("classify", "acuracy", "here")
     kinds.check_metric("classify", "loss", "here")
 
 
-def test_a_measured_metric_that_is_not_declared_is_an_error(
-    make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_measured_metric_that_is_not_declared_is_an_error(make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = make_profile(epochs=1)
     train(profile, "classes")
     part = kinds.part("classify", "measure")
@@ -109,7 +111,8 @@ def test_a_measured_metric_that_is_not_declared_is_an_error(
 
     monkeypatch.setattr(part, "measure", more)
     with pytest.raises(
-        Error, match=r"tasks/kinds/classify/measure\.py measures beauty, charm, which METRICS in its __init__\.py does not declare"
+        Error,
+        match=r"tasks/kinds/classify/measure\.py measures beauty, charm, which METRICS in its __init__\.py does not declare",
     ):
         evaluate(profile, "classes")
     assert not (profile.results("classes") / "metrics.json").exists()
@@ -121,6 +124,7 @@ def test_the_kind_is_that_of_the_data_and_not_said_twice(make_profile: MakeProfi
     params["experiments"]["classes"]["train"]["kind"] = "classify"
     file.write_text(yaml.safe_dump(params))
     with pytest.raises(
-        Error, match=r"experiments\.classes\.train\.kind: unknown key; the kind is that of the data, preprocess\.tiny-classes\.task"
+        Error,
+        match=r"experiments\.classes\.train\.kind: unknown key; the kind is that of the data, preprocess\.tiny-classes\.task",
     ):
         config.load(file.parent)
