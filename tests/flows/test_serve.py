@@ -16,6 +16,8 @@ import pytest
 
 from flows import ROOT, serve
 from tasks.common.errors import Error
+from tasks.common.files import write_json
+from tasks.common.locks import alone
 
 PATIENCE = 400.0
 
@@ -180,18 +182,36 @@ def test_a_service_that_ends_at_once_says_why(tmp_path: Path) -> None:
         service.wait()
 
 
+def test_what_an_earlier_start_left_is_ended_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sleepers = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
+    born = [psutil.Process(each.pid).create_time() for each in sleepers]
+    try:
+        # The second one has the number of a process that is gone.
+        write_json(tmp_path / "processes.json", [[sleepers[0].pid, born[0]], [sleepers[1].pid, born[1] - 100], [4194303, 1.0]])
+        serve.end_left(tmp_path / "processes.json")
+        assert not psutil.pid_exists(sleepers[0].pid)
+        assert sleepers[1].poll() is None
+        assert f"ending process {sleepers[0].pid} of an earlier start: sleep 60" in capfd.readouterr().out
+        assert not (tmp_path / "processes.json").exists()
+    finally:
+        for each in sleepers:
+            each.kill()
+            each.wait()
+
+
+def test_one_at_a_time(make_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project()
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with alone(project / "runs" / "ui" / "lock", ""), pytest.raises(Error, match="make ui runs already"):
+        prefect, mlflow = free_ports(2)
+        serve.main(prefect_port=prefect, mlflow_port=mlflow, profile=str(project))
+
+
 def end_all(served: Served) -> None:
-    family = (
-        [p for p in psutil.process_iter() if str(served.project) in " ".join(p.cmdline())]
-        if served.process.poll() is None
-        else []
-    )
-    for left in [
-        *family,
-        *(psutil.Process(served.process.pid).children(recursive=True) if served.process.poll() is None else []),
-    ]:
-        left.kill()
-    served.process.kill()
+    if served.process.poll() is None:
+        for left in psutil.Process(served.process.pid).children(recursive=True):
+            left.kill()
+        served.process.kill()
     served.process.communicate()
 
 
@@ -210,7 +230,7 @@ def test_after_a_kill_nothing_lives_on_and_an_inbox_that_was_at_work_works_again
     second = None
     try:
         ready(first)
-        deployment = next(d for d in post(first, "deployments/filter", {}) if d["name"] == "inbox")
+        deployment = until(lambda: [d for d in post(first, "deployments/filter", {}) if d["name"] == "inbox"], first)[0]
         arguments = {"source": str(inbox), "to": str(tmp_path / "out"), "profile": str(project), "workers": 0, "wait": True}
 
         def create(served: Served, parameters: dict[str, Any]) -> str:
