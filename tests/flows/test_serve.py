@@ -16,7 +16,6 @@ import pytest
 
 from flows import ROOT, serve
 from tasks.common.errors import Error
-from tasks.common.files import write_json
 from tasks.common.locks import alone
 
 PATIENCE = 400.0
@@ -56,7 +55,12 @@ def post(served: Served, path: str, query: dict[str, Any], **headers: str) -> An
     with httpx.Client(base_url=served.prefect, timeout=30) as client:
         token = client.get("/csrf-token", params={"client": "test"}).raise_for_status().json()["token"]
         headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"} | headers
-        return client.post(f"/{path}", json=query, headers=headers).raise_for_status().json()
+        for _ in range(20):
+            answer = client.post(f"/{path}", json=query, headers=headers)
+            if answer.status_code != 503:  # the database is busy; Prefect's own client waits, too
+                break
+            time.sleep(1)
+        return answer.raise_for_status().json()
 
 
 def refuse_strangers(served: Served) -> None:
@@ -180,23 +184,6 @@ def test_a_service_that_ends_at_once_says_why(tmp_path: Path) -> None:
     )
     with service, pytest.raises(Error, match="No module named"):
         service.wait()
-
-
-def test_what_an_earlier_start_left_is_ended_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    sleepers = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
-    born = [psutil.Process(each.pid).create_time() for each in sleepers]
-    try:
-        # The second one has the number of a process that is gone.
-        write_json(tmp_path / "processes.json", [[sleepers[0].pid, born[0]], [sleepers[1].pid, born[1] - 100], [4194303, 1.0]])
-        serve.end_left(tmp_path / "processes.json")
-        assert not psutil.pid_exists(sleepers[0].pid)
-        assert sleepers[1].poll() is None
-        assert f"ending process {sleepers[0].pid} of an earlier start: sleep 60" in capfd.readouterr().out
-        assert not (tmp_path / "processes.json").exists()
-    finally:
-        for each in sleepers:
-            each.kill()
-            each.wait()
 
 
 def test_one_at_a_time(make_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
