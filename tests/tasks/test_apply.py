@@ -229,7 +229,7 @@ def test_wrong_arguments_are_refused_before_any_work(profile: Profile, tmp_path:
     save(profile, "classes")
     for arguments, message in (
         (("pair", source, to), "did you mean pairs"),
-        (("classes", source, to), "task classify makes no pictures; allowed: translate, detect"),
+        (("classes", source, to), "task classify makes no pictures; allowed: detect, translate"),
         (("classes", source, to, own), "weights of pairs, not of classes"),
         (("pairs", tmp_path / "nowhere", to), "no such file or folder"),
         (("pairs", source, tmp_path / "file"), "give another folder"),
@@ -270,14 +270,6 @@ def test_pictures_of_another_experiment_are_not_replaced(profile: Profile, tmp_p
     with pytest.raises(Error, match="holds pictures of other, which would be replaced; give another folder"):
         apply(profile, "pairs", source, to)
     assert (to / "a.png").read_bytes() == before
-
-
-def test_colour_becomes_grey_for_networks_of_one_channel() -> None:
-    grey = application.as_channels(PHOTO, 1)
-    assert grey.shape == (20, 30, 1)
-    assert np.abs(grey[..., 0] - PHOTO @ np.array([0.299, 0.587, 0.114])).max() <= 0.51
-    assert np.array_equal(application.as_channels(grey, 3), np.repeat(grey, 3, axis=2))
-    assert application.as_channels(PHOTO, 3) is PHOTO
 
 
 def test_the_command_says_what_it_did(profile: Profile, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_sweep_leaves_its_tables_its_winner_and_its_figures(swept: Profile) ->
     assert result["epochs"] == table["epochs"].sum()
     for figure in ("front", "parallel", "rungs", "cost"):
         assert (folder / "plots" / f"{figure}.png").stat().st_size > 1000
-    front = pd.read_csv(folder / "plots" / "front.csv")
+    front = pd.read_csv(folder / "tables" / "front.csv")
     assert front["parameters"].is_monotonic_increasing
     assert front["val_loss"].is_monotonic_decreasing
 

@@ -125,3 +125,12 @@ def test_random_squares_stay_inside_and_follow_the_generator():
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert len({a.tobytes() for a in first}) == 20
     assert all(a.min() > 0 for a in first)
+
+
+def test_colour_becomes_grey_for_networks_of_one_channel():
+    photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    grey = images.as_channels(photo, 1)
+    assert grey.shape == (20, 30, 1)
+    assert np.abs(grey[..., 0] - photo @ np.array([0.299, 0.587, 0.114])).max() <= 0.51
+    assert np.array_equal(images.as_channels(grey, 3), np.repeat(grey, 3, axis=2))
+    assert images.as_channels(photo, 3) is photo
