@@ -20,6 +20,7 @@ from tasks import train
 from tasks.apply import Applied, apply
 from tasks.common.errors import Error
 from tasks.datasets import data
+from tasks.imaging.images import as_channels
 from tasks.imaging.tiles import filter_image
 from tasks.learning import weights
 from tasks.profile import Profile
@@ -229,7 +230,7 @@ def test_wrong_arguments_are_refused_before_any_work(profile: Profile, tmp_path:
     save(profile, "classes")
     for arguments, message in (
         (("pair", source, to), "did you mean pairs"),
-        (("classes", source, to), "task classify makes no pictures; allowed: translate, detect"),
+        (("classes", source, to), "task classify makes no pictures; allowed: detect, translate"),
         (("classes", source, to, own), "weights of pairs, not of classes"),
         (("pairs", tmp_path / "nowhere", to), "no such file or folder"),
         (("pairs", source, tmp_path / "file"), "give another folder"),
@@ -273,11 +274,11 @@ def test_pictures_of_another_experiment_are_not_replaced(profile: Profile, tmp_p
 
 
 def test_colour_becomes_grey_for_networks_of_one_channel() -> None:
-    grey = application.as_channels(PHOTO, 1)
+    grey = as_channels(PHOTO, 1)
     assert grey.shape == (20, 30, 1)
     assert np.abs(grey[..., 0] - PHOTO @ np.array([0.299, 0.587, 0.114])).max() <= 0.51
-    assert np.array_equal(application.as_channels(grey, 3), np.repeat(grey, 3, axis=2))
-    assert application.as_channels(PHOTO, 3) is PHOTO
+    assert np.array_equal(as_channels(grey, 3), np.repeat(grey, 3, axis=2))
+    assert as_channels(PHOTO, 3) is PHOTO
 
 
 def test_the_command_says_what_it_did(profile: Profile, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_second_training_at_the_same_time_is_refused_by_name(make_profile: Mak
         time.sleep(0.01)
     try:
         with pytest.raises(
-            Error, match=r"classes is being trained already \(that training holds .*train/classes/lock\); wait for"
+            Error, match=r"classes is being trained already; wait for .*train/classes/lock is held by process"
         ):
             train(profile, "classes")
         assert first.poll() is None, "the first goes on"
