@@ -8,7 +8,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 FOLDER := $(if $(filter sample,$(PROFILE)),.,$(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help rebuild test check ui demo bench lock clean
+# The code of this folder counts, whatever is installed.
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help rebuild verify report test check ui demo bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -32,6 +35,12 @@ rebuild: $(READY) .dvc/config.local  ## download, prepare, train, evaluate and r
 .dvc/config.local:
 	test -e .git || dvc config --local core.no_scm true
 	touch $@
+
+verify: $(READY)  ## whether what was rebuilt agrees with the numbers that git keeps
+	cd $(FOLDER) && python -m tasks.verify
+
+report: $(READY)  ## the page of what is here, of results whose weights are elsewhere too
+	cd $(FOLDER) && python -m tasks.report
 
 test: $(READY)  ## the tests (under ten minutes); PYTEST="-m slow" runs the long ones
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)

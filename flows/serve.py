@@ -1,6 +1,5 @@
 """The Prefect server with our deployments, and MLflow, on this machine alone: `make ui`. `python -m flows.serve --help`"""
 
-import json
 import os
 import signal
 import socket
@@ -8,12 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import httpx
-import psutil
 import typer
 
 from flows import FOLDERS, ROOT
@@ -22,12 +20,9 @@ from flows.prefect_server import HOST, origins
 from tasks import config
 from tasks.common import processes
 from tasks.common.errors import Error
-from tasks.common.files import write_json
 from tasks.common.locks import alone
 from tasks.learning import tracking
 
-# The programs that run now.
-LEFT = "processes.json"
 PATIENCE = 120.0  # seconds; a first start makes the databases
 
 
@@ -52,8 +47,6 @@ class Service:
                 stderr=log,
                 text=True,
                 start_new_session=True,
-                # `kill -9` of this program leaves none of them.
-                preexec_fn=processes.dies_with_parent if sys.platform == "linux" else None,
             )
         return self
 
@@ -95,27 +88,6 @@ def check_free(port: int, option: str) -> None:
         except OSError as error:
             reason = f"port {port} cannot be used ({error.strerror})"
             raise Error(f"{reason}; stop what uses it, or choose another with {option}") from None
-
-
-def end_left(path: Path) -> None:
-    """End the programs that `path` names, which an earlier start of ours did not come to end."""
-    if not path.exists():
-        return
-    left = [pid for pid, born in json.loads(path.read_text(encoding="utf-8")) if _born(pid) == born]
-    for pid in left:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            print(f"ending process {pid} of an earlier start: {' '.join(process.cmdline())[:100]}", flush=True)
-            processes.end([process])
-    path.unlink()
-
-
-def _born(pid: int) -> float:
-    """When the process started: another one may get its number. 0 where there is none."""
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return 0.0
 
 
 @contextmanager
@@ -161,21 +133,24 @@ def main(
     environment[FOLDERS] = os.pathsep.join(str(path.resolve()) for path in (root, *folder))
     store = tracking.uri(root)
     prefect, mlflow = os.environ.get("PREFECT_API_URL"), store if store.startswith("http") else None
+    message, listed = "make ui runs already; use its pages, or stop it", logs / "processes.json"
+    if listed.exists():  # what an earlier start left may hold the ports
+        with alone(logs / "lock", message):
+            processes.end_listed(listed)
     own = not prefect
     if own:
         check_free(prefect_port, "--prefect-port")
     if not mlflow:
         check_free(mlflow_port, "--mlflow-port")
 
-    message = "make ui runs already; use its pages, or stop it"
     with alone(logs / "lock", message), interruptible(), ExitStack() as running:
         services: list[Service] = []
-        end_left(logs / LEFT)
+        watched = running.enter_context(processes.Watched(listed))
 
         def start(name: str, command: list[str], health: str | None = None) -> None:
             print(f"starting {name} ...", flush=True)
             services.append(running.enter_context(Service(name, command, logs / f"{name}.log", environment, health)))
-            write_json(logs / LEFT, [[service.process.pid, _born(service.process.pid)] for service in services])
+            watched.add(services[-1].process.pid)
 
         # Side by side: each takes many seconds.
         if own:

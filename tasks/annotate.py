@@ -17,18 +17,16 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tasks import config
-from tasks.common import devices, files, provenance
+from tasks.common import bars, devices, files, provenance
+from tasks.common.bars import Bar
 from tasks.common.errors import Error
+from tasks.common.locks import alone
 from tasks.common.processors import processors
 from tasks.faces import (
     annotations,
@@ -81,13 +79,10 @@ def annotate(
     # What an annotator drew is no photograph.
     paths = listing.listed(str(source), leave_out=STATE)
     _make_folder(to)
-    try:
-        with FileLock(to / STATE / "lock", timeout=0):
-            found = face_weights.find(profile, settings)
-            _check(found)
-            return _annotate(profile, paths, to, settings, found, workers, name, part, source if relative else None)
-    except Timeout:
-        raise Error(f"{to}: another annotator is writing there; wait for it, or give another folder") from None
+    with alone(to / STATE / "lock", f"{to}: another annotator is writing there; wait for it, or give another folder"):
+        found = face_weights.find(profile, settings)
+        _check(found)
+        return _annotate(profile, paths, to, settings, found, workers, name, part, source if relative else None)
 
 
 def _annotate(
@@ -106,10 +101,9 @@ def _annotate(
     device = devices.choose(profile.params.device)
     computed_in = devices.precision(settings.precision, device, emulated=False)
     parts = Parts(state / "parts" / _fingerprint(found, settings.model_copy(update={"precision": computed_in})))
-    with _progress() as bar:
+    with bars.bars() as shown:
         known = annotations.latest(state / "index.parquet")
-        task = bar.add_task("reading", total=len(paths))
-        index = photographs.index(paths, known, on_file=lambda: bar.advance(task))
+        index = photographs.index(paths, known, on_file=shown.add("reading", len(paths)).advance)
         with files.atomic(state / "index.parquet") as temporary:
             index.to_parquet(temporary, index=False)
         first = index[index["sha256"] != ""].drop_duplicates("sha256")
@@ -120,12 +114,12 @@ def _annotate(
         settings_of_run = {"source": name, "workers": workers, **settings.model_dump(mode="json", exclude={"source", "split"})}
         tags = {"profile": profile.name, "git_commit": provenance.git_commit(profile.root)}
         with tracking.run(profile, "annotate", name, settings_of_run, tags) as run:
-            task = bar.add_task("annotating", total=len(first), completed=len(first) - len(left))
+            bar = shown.add("annotating", len(first), len(first) - len(left))
             if left and workers == 0:
-                _flush(parallel.here(left, found, settings, to, str(device), part), parts, part, bar, task)
+                _flush(parallel.here(left, found, settings, to, str(device), part), parts, part, bar, len(first))
             elif left:
                 batches = parallel.spread(left, found, settings, to, str(device), profile.params.ray.address, workers)
-                _flush(batches, parts, part, bar, task)
+                _flush(batches, parts, part, bar, len(first))
             working = time.perf_counter() - start
             if base is not None:
                 index["image_path"] = [Path(path).relative_to(os.path.abspath(base)).as_posix() for path in index["image_path"]]
@@ -152,8 +146,8 @@ def _annotate(
     return summary
 
 
-def _flush(batches: Iterator[list[Row]], parts: Parts, size: int, bar: Progress, task: TaskID) -> None:
-    """Write rows as they come, `size` photographs a part."""
+def _flush(batches: Iterator[list[Row]], parts: Parts, size: int, bar: Bar, whole: int) -> None:
+    """Write rows as they come, `size` photographs a part, of `whole` photographs."""
     rows: list[Row] = []
     waiting: set[str] = set()
     last = time.monotonic()
@@ -162,11 +156,11 @@ def _flush(batches: Iterator[list[Row]], parts: Parts, size: int, bar: Progress,
             new = {row["sha256"] for row in batch}
             rows += batch
             waiting |= new
-            bar.advance(task, len(new))
+            bar.advance(len(new))
             if len(waiting) >= size or time.monotonic() - last > SECONDS:
                 parts.write(rows)
                 rows, waiting, last = [], set(), time.monotonic()
-                _say(bar, task)
+                bar.log(f"annotated {bar.completed:.0f} of {whole}")
     finally:
         # Ctrl-C too: what was done is kept.
         if rows:
@@ -206,21 +200,6 @@ def _reasons(table: Any) -> dict[str, int]:
     """How often each kind of reason was given, by its beginning."""
     reasons = table.loc[table["face"].isna(), "reason"].str.split(":").str[0]
     return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar; where stderr is no terminal, `_say` prints a line now and then."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield bar
-
-
-def _say(bar: Progress, task: TaskID) -> None:
-    if bar.disable:
-        state = bar.tasks[task]
-        print(f"annotated {state.completed:.0f} of {state.total:.0f}", file=sys.stderr, flush=True)
 
 
 def report(summary: dict[str, Any], to: Path) -> None:

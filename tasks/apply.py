@@ -16,8 +16,8 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -25,14 +25,12 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import PIL.Image
 import typer
-from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from tasks import config, kinds
-from tasks.common import devices, files
+from tasks.common import bars, devices, files
 from tasks.common.errors import Error
+from tasks.common.locks import alone
 from tasks.imaging import images
 from tasks.imaging.images import Undecodable
 from tasks.imaging.tiles import OnTile
@@ -114,9 +112,9 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
 
     if source.is_file():
         output = _single_output(source, to)
-        with _progress(experiment, 1) as (on_tile, _):
+        with bars.bar(experiment, 1) as bar:
             try:
-                note = one(_content(source), output, on_tile, source.name)
+                note = one(_content(source), output, bar.advance, source.name)
             except Undecodable as error:
                 raise Error(f"{source}: {error}") from None
         finish([output], output)
@@ -125,14 +123,11 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
         raise Error(f"{source}: no such file or folder")
     _check_apart(source, to)
     _make_folder(to)
-    try:
-        with FileLock(to / LOCK, timeout=0):
-            applied = _folder(source, to, experiment, files.sha256(path), one)
-            current = {*applied.done, *applied.unchanged}
-            finish([to / row.output for name, row in _read_rows(to / APPLIED).items() if name in current], to)
-            return applied
-    except Timeout:
-        raise Error(f"{to}: another apply is writing there; wait for it, or give another folder") from None
+    with alone(to / LOCK, f"{to}: another apply is writing there; wait for it, or give another folder"):
+        applied = _folder(source, to, experiment, files.sha256(path), one)
+        current = {*applied.done, *applied.unchanged}
+        finish([to / row.output for name, row in _read_rows(to / APPLIED).items() if name in current], to)
+        return applied
 
 
 def read(content: bytes) -> tuple[np.ndarray, str]:
@@ -167,9 +162,9 @@ def _folder(
     outputs = _outputs(_list(source, to, applied.skipped))
     with (
         (to / APPLIED).open("a", encoding="utf-8", errors="surrogateescape", newline="") as table,
-        _progress(experiment, len(outputs)) as (on_tile, on_file),
+        bars.bar(experiment, len(outputs)) as bar,
     ):
-        for name, output in outputs.items():
+        for number, (name, output) in enumerate(outputs.items(), 1):
             try:
                 content = _content(source / name)
                 digest = hashlib.sha256(content).hexdigest()
@@ -177,7 +172,7 @@ def _folder(
                 if row and row[1:5] == (output, digest, experiment, weights_hash) and (to / output).is_file():
                     applied.unchanged.append(name)
                 else:
-                    row = Row(name, output, digest, experiment, weights_hash, one(content, to / output, on_tile, name))
+                    row = Row(name, output, digest, experiment, weights_hash, one(content, to / output, bar.advance, name))
                     csv.writer(table, lineterminator="\n").writerow(row)
                     table.flush()
                     before[name] = row
@@ -186,7 +181,7 @@ def _folder(
                     applied.notes[name] = row.note
             except Undecodable as error:
                 applied.skipped[name] = str(error)
-            on_file()
+            bar.show(completed=number)
     _write_rows(to / APPLIED, Row._fields, sorted(before.values()))
     _write_rows(to / SKIPPED, ("file", "reason"), sorted(applied.skipped.items()))
     return applied
@@ -283,23 +278,6 @@ def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[str]]
     # Names of files need not be UTF-8.
     with files.atomic(path) as temporary, temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[tuple[OnTile, Callable[[], None]]]:
-    """A bar over files that moves with each tile; nothing where stderr is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    finished = 0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=total)
-
-        def on_file() -> None:
-            nonlocal finished
-            finished += 1
-            bar.update(task, completed=finished)
-
-        yield lambda share: bar.advance(task, share), on_file
 
 
 def main(

@@ -12,12 +12,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.progress import track
 from scipy.special import softmax
 
 from tasks import config
-from tasks.common import devices
+from tasks.common import bars, devices
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets import data
@@ -85,10 +83,9 @@ def _reached(table: pd.DataFrame, measure: str, accuracy: float) -> float:
 
 def worsened(emotions: Emotions, faces: list[np.ndarray], labels: np.ndarray) -> pd.DataFrame:
     """A row for each face as it is, blurred and shrunk: sigma, side (pixels), sharpness, confidence, correct."""
-    console = Console(stderr=True)
     parts = []
     ways = [(0.0, SIZE), *((sigma, SIZE) for sigma in SIGMAS), *((0.0, side) for side in SIDES)]
-    for sigma, side in track(ways, "blurred and shrunk faces", console=console, disable=not console.is_terminal):
+    for sigma, side in bars.track(ways, "blurred and shrunk faces"):
         worse = list(_worsen(faces, sigma, side))
         probabilities = emotions.probabilities(worse)
         part = pd.DataFrame({"sharpness": [sharpness(face) for face in worse]})

@@ -10,12 +10,10 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
 from tasks import config, kinds
-from tasks.common import devices
+from tasks.common import bars, devices
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
 from tasks.datasets import data
@@ -60,12 +58,9 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
     split, validated = Data(folder, "test"), record["val_metrics"]
     # As it was trained: fp32 weights are not measured in bf16 because this processor has it.
     precision = record.get("precision") or devices.precision(experiment.train.precision, device)
-    console = Console(stderr=True)
     results: dict[int, dict[str, float]] = {}
     first: tuple[Test, np.ndarray] | None = None
-    for seed, (network, configuration) in track(
-        networks.items(), f"{name}: test", console=console, disable=not console.is_terminal
-    ):
+    for seed, (network, configuration) in bars.track(networks.items(), f"{name}: test"):
         test = Test(network, configuration, split, info, experiment.train, precision, device, validated, judge, first is None)
         try:
             outputs, results[seed] = kind.measure(test)

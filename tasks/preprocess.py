@@ -20,11 +20,9 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks import config, kinds
-from tasks.common import cli
+from tasks.common import bars, cli
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder, write_json
 from tasks.common.processors import processors
@@ -162,7 +160,8 @@ def _work(raw: Raw, splits: dict[str, Split], block: Preparation, known: Any) ->
     chunks: dict[Split, list[Job]] = {split: [] for split in SPLITS}
     workers = processors()
     waiting: deque[tuple[Split, int, Future[Part]]] = deque()
-    with _one_thread_each(), _progress(block.dataset, len(left)) as advance, ThreadPoolExecutor(workers) as pool:
+    bar = bars.bar(f"preparing {block.dataset}", len(left), transient=True)
+    with _one_thread_each(), bar as shown, ThreadPoolExecutor(workers) as pool:
 
         def submit(split: Split) -> None:
             jobs, chunks[split] = chunks[split], []
@@ -172,7 +171,7 @@ def _work(raw: Raw, splits: dict[str, Split], block: Preparation, known: Any) ->
             while len(waiting) > keep:
                 split, count, future = waiting.popleft()
                 yield split, future.result()
-                advance(count)
+                shown.advance(count)
 
         for name, image in raw.images():
             if name not in left:
@@ -224,15 +223,6 @@ def _one_thread_each() -> Iterator[None]:
             yield
     finally:
         cv2.setNumThreads(before)
-
-
-@contextmanager
-def _progress(name: str, total: int) -> Iterator[Any]:
-    console = Console(stderr=True)
-    columns = (TextColumn("preparing {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 def main(name: Annotated[str, typer.Argument(help="A key of `preprocess` in params.yaml.")]) -> None:

@@ -7,10 +7,11 @@ made of what is there: of an experiment whose pictures are not here the page sho
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tasks import config, kinds
+from tasks import config, kinds, verify
 from tasks.common import pages
 from tasks.common.errors import Error
 from tasks.common.files import write_text
@@ -50,12 +51,13 @@ def report(profile: Profile) -> Path:
     text = table(rows, [*declared(profile)]).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     write_text(folder / "table.csv", text)
 
+    verdicts = _verdicts(profile)
     page = pages.render(
         "report.html.j2",
         TEMPLATES,
         profile=profile.name,
         systems=sections.systems(profile, results),
-        experiments=[sections.section(profile, name, result) for name, result in results.items()],
+        experiments=[sections.section(profile, name, result, verdicts.get(name, "")) for name, result in results.items()],
         missing=missing,
         overview=overview.figures_of(profile, results),
         commits=_distinct(result["git_commit"] for result in results.values()),
@@ -71,6 +73,13 @@ def report(profile: Profile) -> Path:
         logger.warning("report.html has %.1f MB, more than opens well on a phone", len(page.encode()) / 1e6)
     write_text(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _verdicts(profile: Profile) -> dict[str, str]:
+    """How what was rebuilt here compares with the committed numbers; empty outside a repository."""
+    with suppress(Error, OSError, ValueError):
+        return {one.name: one.verdict for one in verify.verify(profile) if one.verdict not in ("new", "not rebuilt")}
+    return {}
 
 
 def declared(profile: Profile) -> dict[str, Metric]:

@@ -11,21 +11,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import code, config, kinds
-from tasks.common import cluster, devices, provenance
-from tasks.common.errors import Error
+from tasks.common import bars, cluster, devices, provenance
 from tasks.common.files import atomic, atomic_folder, write_json, write_text
+from tasks.common.locks import alone
 from tasks.datasets import data
 from tasks.imaging import pictures
 from tasks.learning import tracking, weights
@@ -62,7 +58,8 @@ def sweep(
     stage = out == profile.results(name)
     home = profile.state("sweep") / name if stage else out / "state"
     fingerprint = _fingerprint(profile, name, options, info)
-    with _alone(home, name):
+    home.mkdir(parents=True, exist_ok=True)
+    with alone(home / "lock", f"sweep {name} runs already; wait for its end, or stop it"):
         state = home / fingerprint[:12]
         for stale in home.iterdir():
             if stale.is_dir() and stale != state:
@@ -105,11 +102,12 @@ def experiment(options: Sweep, trial: Trial) -> Experiment:
 def _run(profile: Profile, name: str, study: Study, work: worker.Work, runs: "Runs", on_change: Callable[[Study], None]) -> None:
     """Train what is left to train."""
     options = study.sweep
-    with Bar(name, study) as bar:
+    with bars.bar(name, options.trials, done(study)) as bar:
+        shown = Shown(name, study, bar)
 
         def changed(trial: Trial) -> None:
             runs.follow(trial)
-            bar.show(trial)
+            shown.show(trial)
             on_change(study)
 
         def described(trial: Trial) -> tuple[Experiment, weights.Configuration]:
@@ -252,42 +250,19 @@ def _fingerprint(profile: Profile, name: str, options: Sweep, info: data.Info) -
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@contextmanager
-def _alone(home: Path, name: str) -> Iterator[None]:
-    """A lock that the system takes back when its holder dies."""
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(home / "lock", timeout=0):
-            yield
-    except Timeout:
-        raise Error(f"sweep {name} runs already (it holds {home / 'lock'}); wait for its end, or stop it") from None
+class Shown:
+    """A sweep on its bar: trials done, the best so far, and the time left; in a log file a line a trial."""
 
-
-class Bar:
-    """Trials done, the best so far, and the time left; in a log file, a line a trial."""
-
-    def __init__(self, name: str, study: Study) -> None:
-        self.name, self.study = name, study
-        self.console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[words]}"),
-            console=self.console, disable=not self.console.is_terminal,
-        )  # fmt: skip
-        self.task = self.bar.add_task(name, total=study.sweep.trials, completed=self._done(), words="")
-
-    def __enter__(self) -> "Bar":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+    def __init__(self, name: str, study: Study, bar: bars.Bar) -> None:
+        self.name, self.study, self.bar = name, study, bar
 
     def show(self, trial: Trial) -> None:
-        self.bar.update(self.task, completed=self._done(), words=self.words())
-        if trial.state != "running" and not self.console.is_terminal:
+        """Bring the bar up to date after a change of a trial."""
+        self.bar.show(completed=done(self.study), words=self.words())
+        if trial.state != "running":
             loss = "" if trial.val_loss is None else f", val_loss {trial.val_loss:.4f}"
             ended = f"trial {trial.number} {trial.state} after {len(trial.rows)} epochs{loss}, {trial.parameters:,} parameters"
-            print(f"{self.name}: {ended}; {self._done()}/{self.study.sweep.trials} done, {self.words()}", file=sys.stderr)
+            self.bar.log(f"{self.name}: {ended}; {done(self.study)}/{self.study.sweep.trials} done, {self.words()}")
 
     def words(self) -> str:
         best = self.study.best()
@@ -296,12 +271,14 @@ class Bar:
 
     def left(self) -> float:
         """Seconds: what the budget leaves, or less where the trials will be done before, at the speed so far."""
-        spent, done = self.study.clock(), self._done()
+        spent, ended = self.study.clock(), done(self.study)
         budget = max(0.0, self.study.sweep.time_budget - spent)
-        return min(budget, spent / done * (self.study.sweep.trials - done)) if done else budget
+        return min(budget, spent / ended * (self.study.sweep.trials - ended)) if ended else budget
 
-    def _done(self) -> int:
-        return len(self.study.of("complete", "pruned", "failed"))
+
+def done(study: Study) -> int:
+    """How many trials have ended, those over the budget left out."""
+    return len(study.of("complete", "pruned", "failed"))
 
 
 def duration(seconds: float) -> str:

@@ -5,24 +5,19 @@ import hashlib
 import io
 import json
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
-from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import models
 from tasks import code, config, kinds
-from tasks.common import devices, provenance
-from tasks.common.errors import Error
+from tasks.common import bars, devices, provenance
 from tasks.common.files import atomic_folder, sha256, write_json, write_text
+from tasks.common.locks import alone
 from tasks.datasets import data
 from tasks.learning import progress, tracking, weights
 from tasks.learning.building import check_budget, describe, fitter, predecessor, predecessor_network, pretrain
@@ -48,7 +43,8 @@ def train(profile: Profile, name: str, out: Path | None = None) -> Path:
     # A run of its own has a state of its own; what the stage has done so far is not mixed with it.
     state = profile.state("train") / name if out == profile.results(name) else out / "state"
     before = predecessor(profile, experiment)
-    with _alone(state, name):
+    busy = f"{name} is being trained already; wait for the end of that training, or stop it"
+    with alone(state / LOCK, busy):
         torch.use_deterministic_algorithms(profile.params.deterministic)
         trained = _train(profile, name, experiment, info, device, precision, state, before)
         with atomic_folder(out / "weights") as building:
@@ -141,7 +137,9 @@ def _train(
             if tracked.id:
                 write_text(run_file, tracked.id)
             steps = max(1, len(examples["train"]) // experiment.train.batch_size)
-            with Bar(f"{name}, seed {seed}", experiment.train.epochs, steps, kinds.main_metric(info.task)) as bar:
+            title, epochs = f"{name}, seed {seed}", experiment.train.epochs
+            shown = f"val_{kinds.main_metric(info.task)}"
+            with bars.bar(title, epochs * steps) as bar:
 
                 def on_epoch(row: dict[str, float]) -> None:
                     values = {k: v for k, v in row.items() if k != "epoch"}
@@ -149,7 +147,10 @@ def _train(
                     if seed == experiment.seeds[0] and (picture := followed.draw(objective, network, epoch)):  # noqa: B023 (used within the iteration)
                         tracked.log_artifact(picture, "progress")
                     tracked.log_metrics(values, epoch)
-                    bar.epoch(row)
+                    main = next(key for key in (shown, "val_loss", "train_loss") if key in row)  # noqa: B023
+                    score = f"{main} {row[main]:.4f}"
+                    bar.show(completed=epoch * steps, words=score)  # noqa: B023
+                    bar.log(f"{title}: epoch {epoch}/{epochs}, {score}, {row['seconds']:.0f} s")  # noqa: B023
 
                 result = fit(
                     network,
@@ -159,7 +160,7 @@ def _train(
                     seed,
                     checkpoint=state / f"seed-{seed}.pt",
                     fingerprint=fingerprint,
-                    on_batch=bar.batch,
+                    on_batch=bar.advance,
                     on_epoch=on_epoch,
                 )
             saved = state / f"seed-{seed}.safetensors"
@@ -184,19 +185,6 @@ def _fingerprint(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@contextmanager
-def _alone(state: Path, name: str) -> Iterator[None]:
-    """A lock that the system takes back when its holder dies."""
-    state.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(state / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise Error(
-            f"{name} is being trained already (that training holds {state / LOCK}); wait for its end, or stop it"
-        ) from None
-
-
 def _mean(scores: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
     first = next(iter(scores.values()))
     return {key: float(np.mean([s[key] for s in scores.values()])) for key in first}
@@ -219,37 +207,6 @@ def _history_csv(histories: Mapping[int, list[dict[str, float]]]) -> str:
     for row in rows:
         writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
     return text.getvalue()
-
-
-class Bar:
-    """A bar over all steps with the latest validation score; in a log file, a line every epoch."""
-
-    def __init__(self, title: str, epochs: int, steps: int, metric: str) -> None:
-        """`metric`: the validation metric that is shown, where an epoch has it."""
-        self.title, self.epochs, self.steps, self.metric = title, epochs, steps, metric
-        self.console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-            TextColumn("{task.fields[score]}"), console=self.console, disable=not self.console.is_terminal,
-        )  # fmt: skip
-        self.task = self.bar.add_task(title, total=epochs * steps, score="")
-
-    def __enter__(self) -> "Bar":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def batch(self) -> None:
-        self.bar.advance(self.task)
-
-    def epoch(self, row: Mapping[str, float]) -> None:
-        main = next(k for k in (f"val_{self.metric}", "val_loss", "train_loss") if k in row)
-        score = f"{main} {row[main]:.4f}"
-        self.bar.update(self.task, score=score, completed=row["epoch"] * self.steps)
-        if not self.console.is_terminal:
-            print(f"{self.title}: epoch {row['epoch']}/{self.epochs}, {score}, {row['seconds']:.0f} s", file=sys.stderr)
 
 
 def main(experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml")]) -> None:

@@ -1,9 +1,9 @@
 """Progress on stderr: bars where it is a terminal, lines where it is a log file."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +20,7 @@ from rich.progress import (
 )  # fmt: skip
 
 Unit = Literal["steps", "bytes"]
+T = TypeVar("T")
 
 
 class Bar:
@@ -74,3 +75,11 @@ def bar(title: str, total: float | None, completed: float = 0, *, unit: Unit = "
     """One bar, shown as long as the block."""
     with bars(unit, transient=transient) as several:
         yield several.add(title, total, completed)
+
+
+def track(items: Collection[T], title: str) -> Iterator[T]:
+    """Yield the items, with a bar that moves after each."""
+    with bar(title, len(items)) as shown:
+        for item in items:
+            yield item
+            shown.advance()

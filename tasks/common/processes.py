@@ -1,7 +1,7 @@
 """Programs that we start, and end with everything that they started."""
 
-import ctypes
-import signal
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psutil
 
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+from tasks.common.files import write_json
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def stop(process: subprocess.Popen[str], patience: float = 15) -> None:
@@ -42,10 +44,54 @@ def end(roots: Sequence[psutil.Process], patience: float = 15) -> None:
             each.kill()
 
 
-def dies_with_parent() -> None:
-    """For `preexec_fn`, on Linux: the system asks the new process to end when the one that started it dies, in whatever way."""
-    assert LIBC
-    LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+class Watched:
+    """Programs that end with this process, however it ends. `path` lists them, for a watcher, and for the next start of ours.
+
+    The watcher is a process of its own, which waits for the end of a pipe that this one holds: `kill -9` and all else closes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._listed: list[list[float]] = []
+
+    def __enter__(self) -> "Watched":
+        end_listed(self.path)
+        command = [sys.executable, "-m", "tasks.common.processes", str(self.path.resolve())]
+        # A session of its own: Ctrl-C is for this process.
+        self._watcher = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True)
+        return self
+
+    def add(self, pid: int) -> None:
+        self._listed.append([pid, born(pid)])
+        write_json(self.path, self._listed)
+
+    def __exit__(self, *_: object) -> None:
+        self.path.unlink(missing_ok=True)
+        assert self._watcher.stdin
+        self._watcher.stdin.close()
+        self._watcher.wait()
+
+
+def end_listed(path: Path) -> None:
+    """End the programs that `path` lists, where they are alive, and remove it."""
+    if not path.exists():
+        return
+    left = []
+    for pid, start in json.loads(path.read_text(encoding="utf-8")):
+        with suppress(psutil.NoSuchProcess):
+            if born(pid) == start:
+                left.append(psutil.Process(pid))
+                print(f"ending process {pid} of an earlier start: {' '.join(left[-1].cmdline())[:100]}", flush=True)
+    end(left)
+    path.unlink(missing_ok=True)
+
+
+def born(pid: int) -> float:
+    """When the process started, since another one may get its number; 0 where there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 @contextmanager
@@ -60,3 +106,10 @@ def running(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         stop(process)
         if process.stdout:
             process.stdout.close()
+
+
+if __name__ == "__main__":
+    sys.stdin.read()
+    # Nobody may read any more what is printed.
+    with open(os.devnull, "w", encoding="utf-8") as sys.stdout:
+        end_listed(Path(sys.argv[1]))

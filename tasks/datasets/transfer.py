@@ -19,18 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import tenacity
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
-from tasks.common import files
+from tasks.common import bars, files
 from tasks.common.errors import Error
 from tasks.datasets import archives
 
@@ -121,16 +111,16 @@ class Fetcher:
     def all(self, wants: list[Want], work: Path) -> dict[str, Got]:
         """All files by name, into the folder `work`. Raises Error as `get`; what is there by then stays for the next time."""
         single = len(wants) > 16
-        with _progress(single) as progress, ThreadPoolExecutor(self.effort.at_once) as pool:
-            whole = progress.add_task(wants[0].name.split("/")[0], total=len(wants)) if single else None
+        # Many small files have one bar together; few large ones have one each.
+        with bars.bars("steps" if single else "bytes") as shown, ThreadPoolExecutor(self.effort.at_once) as pool:
+            whole = shown.add(wants[0].name.split("/")[0], len(wants)) if single else None
 
             def get(want: Want) -> Got:
                 if whole is not None:
                     got = self.get(want, work)
-                    progress.advance(whole)
+                    whole.advance()
                     return got
-                task = progress.add_task(want.name, total=want.size)
-                return self.get(want, work, lambda done, total: progress.update(task, completed=done, total=total))
+                return self.get(want, work, shown.add(want.name, want.size).show)
 
             futures = {pool.submit(get, want): want.name for want in wants}
             try:
@@ -348,11 +338,3 @@ def disk(path: Path) -> Iterator[None]:
         raise Error(
             f"the disk is full: {path} cannot be written; make room and run the same command again, which goes on"
         ) from None
-
-
-def _progress(single: bool) -> Progress:
-    """A bar for all files together, or one a file with bytes and speed; nothing where no terminal shows it."""
-    console = Console(stderr=True)
-    amount = [MofNCompleteColumn()] if single else [DownloadColumn(), TransferSpeedColumn()]
-    columns = [TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn()]
-    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -34,6 +34,7 @@ class Metric(NamedTuple):
     """How a number is called and printed: `value * factor` with `decimals` and a unit.
 
     `headline`: whether it stands in the report's summary. The first metric of a kind is its headline, its curve, its bar and its order.
+    `tolerance`: by how much a rebuild on another processor may differ (`tasks.verify`); None for the usual one of its unit.
     """
 
     name: str
@@ -43,6 +44,13 @@ class Metric(NamedTuple):
     unit: str = ""
     less_is_better: bool = False
     headline: bool = False
+    tolerance: float | None = None
+
+    def allowed(self, value: float) -> float:
+        """By how much another run may differ from `value`: 0.02 of a share, 0.3 dB, 3 % of anything else."""
+        if self.tolerance is not None:
+            return self.tolerance
+        return 0.02 if self.unit == "%" else 0.3 if self.unit == "dB" else 0.03 * abs(value)
 
     def text(self, value: float) -> str:
         """The value as it is printed, without its unit."""

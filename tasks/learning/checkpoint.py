@@ -1,5 +1,6 @@
 """A training's checkpoint: all that it needs to go on as if it had never stopped."""
 
+import errno
 import logging
 import pickle
 from dataclasses import dataclass, field
@@ -55,7 +56,10 @@ def load(path: Path | None, fingerprint: str, seed: int) -> dict[str, Any] | Non
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         own = (state["fingerprint"], state["seed"]) == (fingerprint, seed)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+        # In a file that was cut off torch seeks before the beginning; other errors of the system say nothing of what is in it.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         aside = path.with_name(f"{path.name}.damaged")
         path.replace(aside)
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -40,7 +40,7 @@ class Part(Block):
 
     optimizer: Optimizer | None = None
     schedule: Schedule | None = None
-    clip: float | None = Field(None, gt=0, description="largest norm of the part's gradient")
+    clip: float | None = Field(None, gt=0, allow_inf_nan=False, description="largest norm of the part's gradient")
     every: int = Field(1, ge=1, description="the part takes a step every so many batches")
 
 

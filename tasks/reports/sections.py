@@ -21,8 +21,8 @@ SHOWN = "shown.webp"
 HEADLINES_SHOWN = 2
 
 
-def section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """What report.html.j2 shows of an experiment."""
+def section(profile: Profile, name: str, result: Mapping[str, Any], verdict: str = "") -> dict[str, Any]:
+    """What report.html.j2 shows of an experiment. `verdict`: how it compares with what is committed."""
     experiment, folder = profile.experiment(name), profile.results(name)
     known = kinds.metrics(result["task"])
     numbers = [number(known[metric], result) for metric in known if metric in result["metrics"]]
@@ -58,6 +58,7 @@ def section(profile: Profile, name: str, result: Mapping[str, Any]) -> dict[str,
             "Device": f"{result['device']}, {result['threads']} threads",
             **({"Precision": result["precision"]} if result.get("precision") else {}),
             "Seeds": ", ".join(map(str, result["seeds"])),
+            **({"Against the committed numbers": verdict} if verdict else {}),
             "Commit": result["git_commit"],
             **({"First weights": result["pretrained"]} if "pretrained" in result else {}),
             **({"Trained before": experiment.after} if experiment.after != NONE else {}),

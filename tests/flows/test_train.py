@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.evaluate import evaluate
-from flows.train import parse, train
+from flows.train import new_folder, parse, train
 from tasks.common.errors import Error
 from tasks.profile import Profile
 
@@ -58,3 +58,15 @@ def test_changes_on_the_command_line_are_nested() -> None:
     assert parse(changes) == {"train": {"epochs": 3, "optimizer": {"lr": 0.5}}, "seeds": [1, 2]}
     with pytest.raises(Error, match="not KEY=VALUE"):
         parse(["train.epochs"])
+
+
+def test_runs_of_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    made = [new_folder(tmp_path / "runs", "cnn-20260101-120000", end) for end in ("", "", "-evaluate", "", "-evaluate")]
+    assert [path.name for path in made] == [
+        "cnn-20260101-120000",
+        "cnn-20260101-120000-2",
+        "cnn-20260101-120000-evaluate",
+        "cnn-20260101-120000-3",
+        "cnn-20260101-120000-2-evaluate",
+    ]
+    assert all(path.is_dir() for path in made)

@@ -1,13 +1,18 @@
 """What every network must do, whatever it is: a new file in models/ is tested here without a line."""
 
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
 import models
 from models import Shape
+from tasks import kinds
+from tasks.datasets.data import Info
 from tasks.learning import weights
+from tasks.learning.tensors import Examples
 
 SHAPE = Shape(inputs=3, outputs=5, size=32)
 
@@ -21,30 +26,63 @@ def images() -> torch.Tensor:
     return torch.rand(4, SHAPE.inputs, SHAPE.size, SHAPE.size, generator=torch.Generator().manual_seed(1))
 
 
-def boxes() -> torch.Tensor:
-    """Of every class, of several sizes, and an image without any."""
-    rows = [[[4.0, 4, 4 + side, 4 + side, label, 0] for label, side in enumerate((8, 12, 16, 20, 26))]] * 3
-    return torch.tensor([*rows, [[0, 0, 0, 0, -1, 0]] * 5])
+def kind(name: str) -> str:
+    """The kind of task that a network is for: the one that its file names, or image to image where it says how far a pixel sees."""
+    return models.kind(name) or ("translate" if hasattr(network(name), "context") else "classify")
+
+
+def channels(name: str) -> int:
+    """Of the images that a network makes; the analytic one has a filter's single channel, whatever is asked for."""
+    return 1 if name == "analytic" else SHAPE.outputs
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_the_output_has_its_shape(name: str) -> None:
-    outputs = network(name).train(not models.detects(name))(images())
-    assert outputs.shape in ((4, 5), (4, 5, 32, 32), (4, 1, 32, 32), (4, 100, 6))
+def test_the_output_has_the_shape_of_its_kind(name: str) -> None:
+    outputs = network(name).train(kind(name) != "detect")(images())
+    size = (SHAPE.size, SHAPE.size)
+    expected = {"classify": (4, SHAPE.outputs), "translate": (4, channels(name), *size), "detect": (4, 100, 6)}
+    assert outputs.shape == expected[kind(name)]
     assert outputs.isfinite().all()
 
 
-@pytest.mark.parametrize("name", [n for n in models.names() if models.count_parameters(network(n))])
-def test_gradients_reach_every_parameter(name: str) -> None:
+def examples(name: str) -> Examples:
+    """Four images, and targets of the network's kind: labels, pictures, or boxes of every class and several sizes."""
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (4, SHAPE.size, SHAPE.size, SHAPE.inputs), np.uint8)
+    rows = [[[4.0, 4, 4 + side, 4 + side, label, 0] for label, side in enumerate((8, 12, 16, 20, 26))]] * 3
+    targets = {
+        "classify": torch.tensor([0, 4, 2, 1]),
+        "translate": torch.from_numpy(rng.integers(0, 256, (4, SHAPE.size, SHAPE.size, channels(name)), np.uint8)),
+        # The last image has none.
+        "detect": torch.tensor([*rows, [[0, 0, 0, 0, -1, 0]] * 5]),
+    }
+    return Examples({"images": torch.from_numpy(pixels), "targets": targets[kind(name)]})
+
+
+def losses(name: str) -> tuple[str, ...]:
+    return get_args(kinds.find(kind(name)).Recipe.model_fields["loss"].annotation)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"), [(n, loss) for n in models.names() if models.count_parameters(network(n)) for loss in losses(n)]
+)
+def test_gradients_of_its_kinds_losses_reach_every_parameter(name: str, loss: str) -> None:
     net = network(name)
-    if models.detects(name):
-        net.training_step(net.stem(images()), boxes(), {"network": torch.Tensor.backward})
-    elif hasattr(net, "training_step"):
-        # It has losses of its own: each update takes the gradients of its part.
-        targets = torch.rand_like(net(images()))
-        net.training_step(images(), targets, {part: lambda loss: loss.backward(retain_graph=True) for part in net.parts()})
-    else:
-        net(images()).square().mean().backward()
+    recipe = kinds.find(kind(name)).Recipe(epochs=1, batch_size=4, loss=loss, optimizer={"lr": 0.1})
+    info = Info(
+        name="made", dataset="made", task=kind(name), origin="", licence="", size=SHAPE.size, channels=SHAPE.inputs,
+        classes=("a", "b", "c", "d", "e"), counts={}, mean=(0.5,) * 3, std=(0.2,) * 3, skipped=0, hash="", settings={},
+    )  # fmt: skip
+    objective = kinds.part(kind(name), "objective").Objective(recipe, info, net, "fp32")
+    train = examples(name)
+    objective.begin(train, 0, 0)
+    net.train()
+    inputs, targets = objective.draw(train, torch.arange(4), np.random.default_rng(0))
+    # Each update takes the gradients of its part, and no step.
+    parts = net.parts() if hasattr(net, "parts") else {"network": net}
+    values = objective.step(inputs, targets, {part: lambda loss: loss.backward(retain_graph=True) for part in parts})
+    assert "loss" in values
+    assert all(value.isfinite() for value in values.values())
     # Frozen ones learn nothing.
     learning = [(key, p) for key, p in net.named_parameters() if p.requires_grad]
     still = [key for key, p in learning if p.grad is None or not p.grad.isfinite().all() or p.grad.abs().sum() == 0]

@@ -69,6 +69,18 @@ def wrong(path: str, value: Any) -> dict[str, Any]:
         ("experiments.one.architecture", {"widths": [0]}, ["architecture.widths.0", "greater than 0"]),
         ("experiments.one.data", "tiny-clases", ["experiments.one.data", "did you mean tiny-classes"]),
         ("experiments.one.seeds", [], ["experiments.one.seeds", "at least 1"]),
+        ("experiments.one.seeds", [-1], ["experiments.one: seeds:", "from 0 on", "not [-1]"]),
+        ("experiments.one.seeds", [0, 1, 0], ["experiments.one: seeds:", "stands there once", "not [0, 1, 0]"]),
+        ("experiments.one.seeds", [True], ["experiments.one.seeds: Input should be a number"]),
+        ("experiments.one.train.epochs", True, ["experiments.one.train.epochs: Input should be a number", "yes, no, on and off"]),
+        ("experiments.one.train.ema", False, ["experiments.one.train.ema: Input should be a number"]),
+        ("experiments.one.train.optimizer.lr", float("inf"), ["experiments.one.train.optimizer.lr", "finite", "not inf"]),
+        ("experiments.one.train.optimizer.lr", float("nan"), ["experiments.one.train.optimizer.lr", "finite", "not nan"]),
+        (
+            "experiments.one.train.parts",
+            {"network": {"clip": float("inf")}},
+            ["experiments.one.train.parts.network.clip", "finite"],
+        ),
         ("experiments.a/b", experiment("classify"), ["a/b"]),
         ("preprocess.tiny-classes.dataset", "patch", ["preprocess.tiny-classes.dataset", "did you mean patches"]),
         ("preprocess.tiny-classes.sizes", 4, ["preprocess.tiny-classes.sizes", "did you mean size"]),
@@ -119,6 +131,41 @@ def test_a_folder_without_params_is_no_profile(tmp_path: Path) -> None:
         config.load(tmp_path)
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(Error, match=r"params\.yaml"):
+        config.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes", "says"),
+    [
+        ("epochs: 2", "epochs: 2\n      epochs: 3", ["the key 'epochs' stands in line {line} too", "line {next}"]),
+        ("epochs: 2", "epochs: 010", ["010 is read as 8 by YAML", "line {line}"]),
+        ("epochs: 2", "epochs: 1:30", ["1:30 is read as 90 by YAML", "line {line}"]),
+        ("epochs: 2", "epochs: yes", ["experiments.one.train.epochs: Input should be a number"]),
+        ("lr: 0.01", "lr: .inf", ["experiments.one.train.optimizer.lr", "finite", "not inf"]),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_people_is_refused(tmp_path: Path, line: str, becomes: str, says: list[str]) -> None:
+    file = tmp_path / "params.yaml"
+    text = yaml.safe_dump(params())
+    assert text.count(f" {line}\n") == 1
+    file.write_text(text.replace(f" {line}\n", f" {becomes}\n"))
+    number = text[: text.index(f" {line}\n")].count("\n") + 1
+    with pytest.raises(Error) as caught:
+        config.load(tmp_path)
+    for words in says:
+        assert words.format(line=number, next=number + 1) in str(caught.value)
+
+
+def test_whole_numbers_as_people_write_them_are_read(tmp_path: Path) -> None:
+    text = yaml.safe_dump(params())
+    for written, value in (("1_000", 1000), ("0", 0), ("+5", 5)):
+        (tmp_path / "params.yaml").write_text(text.replace("batch_size: 16", f"max_parameters: 9\n      batch_size: {written}"))
+        assert config.read(tmp_path / "params.yaml")["experiments"]["one"]["train"]["batch_size"] == value
+
+
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes("# Größe\n".encode("latin-1") + yaml.safe_dump(params()).encode())
+    with pytest.raises(Error, match=r"params\.yaml: not UTF-8 \(.* at byte 4\); save it in UTF-8"):
         config.load(tmp_path)
 
 

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from tasks import config
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.evaluate import evaluate
 from tasks.learning import weights
@@ -45,7 +46,8 @@ def test_a_training_leaves_weights_history_and_costs(make_profile: MakeProfile, 
     rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[-1]["val_loss"]) == pytest.approx(found["val_metrics"]["loss"], abs=1e-5)
-    assert not profile.state("train").exists() or files(profile.state("train")) == set()
+    # Whoever waits for the lock has opened its file: it stays.
+    assert files(profile.state("train")) == {f"{name}/lock"}
 
 
 def test_several_seeds_give_mean_and_spread(make_profile: MakeProfile) -> None:
@@ -139,6 +141,42 @@ def test_a_training_that_was_killed_goes_on_and_ends_with_the_same_weights(make_
         json.loads((p / "training.json").read_text())["val_metrics"] for p in (undisturbed, profile.results("classes"))
     )
     assert before == after
+
+
+def test_a_second_training_at_the_same_time_is_refused_by_name(make_profile: MakeProfile) -> None:
+    profile = make_profile(epochs=400)
+    first = command("tasks.train", "classes", folder=profile.folder)
+    state = profile.state("train") / "classes"
+    give_up = time.monotonic() + 60
+    while not (state / "seed-0.pt").exists() and time.monotonic() < give_up and first.poll() is None:
+        time.sleep(0.01)
+    try:
+        with pytest.raises(
+            Error, match=r"classes is being trained already \(that training holds .*train/classes/lock\); wait for"
+        ):
+            train(profile, "classes")
+        assert first.poll() is None, "the first goes on"
+        # Another experiment, and a run of one's own, are not held up.
+        assert make_profile(epochs=1).experiment("pairs").train.epochs == 1
+        train(make_profile(epochs=1), "pairs")
+        train(make_profile(epochs=1), "classes", profile.folder / "own")
+    finally:
+        first.kill()
+        first.communicate()
+    # A lock whose holder died is free.
+    train(make_profile(epochs=1), "classes")
+
+
+@pytest.mark.parametrize("asked", ["auto", "fp32", "bf16"])
+def test_the_precision_is_recorded_in_both_results(make_profile: MakeProfile, asked: str) -> None:
+    profile = make_profile(epochs=1, precision=asked)
+    record = json.loads((train(profile, "classes") / "training.json").read_text())
+    expected = devices.precision(asked, torch.device("cpu"))
+    assert expected in ("bf16", "fp32")
+    assert asked in ("auto", expected)
+    assert record["precision"] == expected
+    assert evaluate(profile, "classes")["precision"] == expected
+    assert json.loads((profile.results("classes") / "metrics.json").read_text())["precision"] == expected
 
 
 def test_the_command_names_what_is_wrong_without_a_traceback(make_profile: MakeProfile) -> None:

@@ -90,6 +90,19 @@ def test_what_ends_the_block_is_the_state(
     assert data(client, run).info.status == status
 
 
+def test_a_run_whose_process_is_gone_ends_as_killed(make_profile: MakeProfile, client: Any) -> None:
+    profile = make_profile()
+    gone, alive, elsewhere = (tracking.start(profile, "classes", name, {}, {}) for name in ("gone", "alive", "elsewhere"))
+    # The same number, another process; and one that this machine cannot know.
+    machine, number, _ = tracking._process().split("-")
+    client.set_tag(gone.id, tracking.PROCESS, f"{machine}-{number}-1")
+    client.set_tag(elsewhere.id, tracking.PROCESS, "01234567-1-1")
+    tracking.end_left(profile.root)
+    assert [data(client, run).info.status for run in (gone, alive, elsewhere)] == ["KILLED", "RUNNING", "RUNNING"]
+    for run in (alive, elsewhere):
+        run.end("FINISHED")
+
+
 def test_a_run_goes_on_by_its_id(make_profile: MakeProfile, client: Any) -> None:
     profile = make_profile()
     with pytest.raises(KeyboardInterrupt), tracking.run(profile, "classes", "seed-0", {"lr": 1}, {}) as first:
