@@ -27,6 +27,9 @@ POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-an
 CSS = """
 .gradio-container { max-width: 1400px !important; margin: 0 auto !important; }
 .notice { border-left: 4px solid #d97706; background: #d9770622; padding: .7em 1em; border-radius: 4px; }
+.examples .grid-wrap { max-height: none; min-height: 0; padding: 0; }
+.examples .grid-container { gap: 6px; margin: 0; height: auto; grid: none / repeat(5, minmax(0, 1fr)) !important; }
+.examples .gallery-item, .examples button { min-width: 0; width: 100%; height: auto; aspect-ratio: 1; }
 .progress-text { visibility: hidden; } /* the time that the last photograph took, which says nothing of this one */
 """
 

@@ -19,6 +19,7 @@ os.environ["GRADIO_TEMP_DIR"] = TEMPORARY.name
 
 EXTENSIONS = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
 THUMBNAIL = 160  # pixels
+COLUMNS = 5  # of examples
 START = "<p>Upload a photograph or pick an example.</p>"
 GONE = "These weights are gone; load the page again."
 # How what is quick is called, and what takes all processors: one at a time, and of those asked for meanwhile the last.
@@ -47,12 +48,12 @@ def upload(name: str) -> gr.File:
     return gr.File(show_label=False, file_types=EXTENSIONS, height=130, elem_id=name)
 
 
-def gallery(name: str, pictures: Sequence[np.ndarray] = (), columns: int = 5) -> gr.Gallery:
+def gallery(name: str, pictures: Sequence[np.ndarray] = ()) -> gr.Gallery:
     """Examples to pick from, uint8 (H, W, 3) each. `name`: its id."""
     return gr.Gallery(
         [preview(picture, THUMBNAIL) for picture in pictures],
-        label="Examples", show_label=False, columns=columns, height="auto", object_fit="cover", allow_preview=False, interactive=False,
-        buttons=[], elem_id=name,
+        label="Examples", show_label=False, columns=COLUMNS, height="auto", object_fit="cover", allow_preview=False, interactive=False,
+        buttons=[], elem_id=name, elem_classes="examples",
     )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ KIND = "classify"
 CHANNELS = 3  # of embedded networks: those of grey faces stand in a tab of their own
 EXAMPLES = 5
 TOP = 5  # classes
+# Small squares are enlarged, each pixel a square of its own.
+CSS = "#classify-picture img { width: 100%; height: 100%; object-fit: contain; image-rendering: pixelated; }"
 
 
 def choices(profile: Profile) -> dict[str, Choice]:
@@ -61,7 +63,7 @@ def tab(profile: Profile, page: Page) -> None:
             gr.Markdown("**Your photograph**")
             field = upload("classify-upload")
             gr.Markdown("**or one of validation**")
-            shown = gallery("classify-examples", columns=EXAMPLES)
+            shown = gallery("classify-examples")
             network = gr.Dropdown([], label="Classifier", elem_id="classifier")
             weights = gr.HTML(elem_id="classifier-weights")
         with gr.Column(scale=3, min_width=600):
@@ -90,7 +92,7 @@ def tab(profile: Profile, page: Page) -> None:
         try:
             found = choices(profile)[name]
             words = f"{html.escape(found.about())}<br><small>{html.escape(found.describe())}</small>"
-            pictures = [(photographs.preview(pixels), actual) for pixels, actual in examples(profile, found)]
+            pictures = [photographs.preview(pixels) for pixels, _ in examples(profile, found)]
         except (Error, KeyError):
             return [warning(GONE), gr.skip()]
         return [words, pictures]

@@ -66,7 +66,7 @@ def tab(profile: Profile, page: Page) -> None:
             gr.Markdown("**Your photograph**")
             field = upload("detect-upload")
             gr.Markdown("**or one of validation**")
-            shown = gallery("detect-examples", columns=EXAMPLES)
+            shown = gallery("detect-examples")
             network = gr.Dropdown([], label="Detector", elem_id="detector")
             weights = gr.HTML(elem_id="detector-weights")
             threshold = gr.Slider(LOWEST, 1, 0.25, step=0.01, label="Smallest score", elem_id="threshold")

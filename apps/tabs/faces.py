@@ -28,7 +28,7 @@ def tab(profile: Profile, page: Page) -> None:
             gr.Markdown(f"**Your photograph** <small>{limits}</small>")
             field = upload("faces-upload")
             gr.Markdown("**or an example**")
-            pictures = gallery("faces-examples", [photographs.read(path, name)[0] for name, path in people.items()], columns=3)
+            pictures = gallery("faces-examples", [photographs.read(path, name)[0] for name, path in people.items()])
         with gr.Column(scale=3, min_width=600):
             message = gr.HTML(START, elem_id="faces-message")
             picture = gr.Image(label="Faces", format="png", interactive=False, buttons=["fullscreen"], elem_id="faces-picture")

@@ -21,9 +21,6 @@ CSS = """
 #scores b { font-size: 1.5em; font-variant-numeric: tabular-nums; }
 #scores small, #weights small { opacity: .75; }
 #weights, #message, #scores { padding: 0 !important; }
-#examples .grid-wrap { max-height: none; min-height: 0; padding: 0; }
-#examples .grid-container { gap: 6px; margin: 0; height: auto; grid: none / repeat(5, minmax(0, 1fr)) !important; }
-#examples .gallery-item, #examples button { min-width: 0; width: 100%; height: auto; aspect-ratio: 1; }
 #main > .column:first-child { gap: 10px; }
 """
 
