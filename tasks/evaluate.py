@@ -98,7 +98,7 @@ def evaluate(profile: Profile, name: str, out: Path | None = None, trained: Path
         write_json(predictions / "metrics.json", result)
         write_json(predictions / "dataset.json", info.dump())
     show(info.task, out)
-    write_json(out / "metrics.json", result)
+    write_json(out / "metrics.json", result, durable=True)
     _track(profile, name, record.get("mlflow_runs", {}), results, out / "plots")
     return result
 

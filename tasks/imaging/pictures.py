@@ -71,7 +71,7 @@ def write_small(picture: Path, to: Path) -> None:
             if whole.width <= width
             else whole.resize((width, round(whole.height * width / whole.width)), Image.Resampling.LANCZOS)
         )
-        shown.save(content, "webp", quality=quality, method=6)
+        shown.save(content, "webp", quality=quality, alpha_quality=50, method=4)
         if content.tell() <= SMALL:
             break
     with atomic(to) as temporary:

@@ -42,7 +42,7 @@ def save(path: Path, fingerprint: str, seed: int, run: Run, **states: Any) -> No
         "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         **states,
     }
-    with atomic(path) as temporary:
+    with atomic(path, durable=True) as temporary:
         torch.save(state, temporary)
 
 

@@ -7,7 +7,6 @@ theirs to an actor there, an epoch at a time.
 
 import os
 import shutil
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from ray import tune
 
 from tasks import kinds
 from tasks.common import devices
-from tasks.common.files import atomic
+from tasks.common.files import atomic, private_folder
 from tasks.datasets.data import Info
 from tasks.learning import weights
 from tasks.learning.building import fitter, pretrain
@@ -101,10 +100,10 @@ def run_trial(config: dict[str, Any], work: Work) -> None:
     number = config["number"]
     torch.set_num_threads(work.threads)
     at_home = ray.get_runtime_context().get_node_id() == work.node
-    elsewhere = Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}" / work.fingerprint[:16]
+    elsewhere = private_folder("darkroom") / work.fingerprint[:16]
     path = checkpoint(work.folder if at_home else elsewhere, number)
     # Trials that compile at the same time clash in a shared cache.
-    cache = Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}" / "compiled" / f"{work.fingerprint[:16]}-{number}"
+    cache = private_folder("darkroom") / "compiled" / f"{work.fingerprint[:16]}-{number}"
     os.environ |= {"TORCHINDUCTOR_CACHE_DIR": str(cache), "TRITON_CACHE_DIR": str(cache / "triton")}
 
     def report(row: Mapping[str, float]) -> None:
