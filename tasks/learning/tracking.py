@@ -35,7 +35,10 @@ logger = logging.getLogger(__name__)
 
 CODE = Path(__file__).resolve().parents[2]
 # What a saved model needs to load again.
-PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "safetensors", "torch", "torchvision", "typer")
+PACKAGES = (
+    "mlflow", "numpy", "opencv-python-headless", "pandas", "pillow", "psutil", "pyarrow", "pydantic", "pyyaml", "safetensors", "scipy", "torch",
+    "torchvision", "typer", "ultralytics-opencv-headless",
+)  # fmt: skip
 # MLflow's own patience with a server that does not answer is minutes for each call. Its log and its bars would break into ours.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",

@@ -17,6 +17,8 @@ from tasks.profile import Profile
 
 # From so many experiments on the same data a figure says more than the table.
 SEVERAL = 3
+# Losses that differ by more are drawn on a logarithmic axis.
+WIDE = 20
 
 # Lines of a comparison, told apart on light pages and on dark ones, and by readers who see no red.
 LINES = (BLUE, ORANGE, "#2ca58d", "#b05fc9", "#c9a227", INK)
@@ -183,6 +185,10 @@ def compared(histories: Mapping[str, pd.DataFrame], metric: str, label: str, see
         axes.set_xlabel("epoch", **TEXT)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.grid(axis="y", color=FAINT, lw=0.7)
+    # Losses of other kinds, such as the hinge loss, are tens of times as large: on a linear axis they flatten the others.
+    losses = [float(history["train_loss"].iloc[-1]) for history in histories.values()]
+    if min(losses) > 0 and max(losses) > WIDE * min(losses):
+        panels[0].set_yscale("log")
     panels[1].legend(frameon=False, labelcolor=INK, fontsize=8)
     return figure
 

@@ -106,6 +106,7 @@ def test_trainings_and_evaluations_import_what_their_digests_name(
     assert imported(REPORT, folder) <= covered(folder, "report", "all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "recipe"), [("yolo_v1", {"pretrained": {"source": "none"}}), ("yolov8", {})])
 def test_detectors_import_what_their_digests_name(tmp_path: Path, network: str, recipe: dict[str, Any]) -> None:
     folder = detection_profile(tmp_path / "profile", network, epochs=1, **recipe).folder

@@ -15,7 +15,9 @@ from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
 from tasks.imaging import figures
-from tasks.report import duration, report, table
+from tasks.report import report
+from tasks.reports.numbers import duration
+from tasks.reports.table import table as table_of
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
 
@@ -46,11 +48,16 @@ def profile(make_profile):
         write_json(folder / "metrics.json", one)
         (folder / "plots").mkdir()
         history = pd.DataFrame({"seed": [0, 0], "epoch": [1, 2], "train_loss": [2, 1], "val_loss": [2, 1], "val_loss2": [1, 2]})
-        figures.save(figures.curves(history, "loss2"), folder / "plots" / "curves.png")
+        figures.save(figures.curves(history, "loss2", "another loss"), folder / "plots" / "curves.png")
     classes = {"class": ["red", HOSTILE], "precision": [0.5, 1.0], "recall": [1.0, 0.5], "f1": [0.66, 0.66], "support": [3, 4]}
-    pd.DataFrame(classes).to_csv(made.results("classes") / "plots" / "per_class.csv", index=False)
+    (made.results("classes") / "tables").mkdir()
+    pd.DataFrame(classes).to_csv(made.results("classes") / "tables" / "per_class.csv", index=False)
     write_json(made.evaluated("classes") / "dataset.json", {"licence": "CC BY 4.0"})
     return made
+
+
+def table(results) -> pd.DataFrame:
+    return table_of(results, ["accuracy", "psnr", "map50"])
 
 
 def page(profile) -> BeautifulSoup:
@@ -192,7 +199,7 @@ def test_a_number_of_another_data_set_is_shown_and_not_compared(profile):
 
 
 def test_several_experiments_on_the_same_data_are_drawn_together(profile):
-    before = len(page(profile).select("#summary ~ figure, .card.flush figure"))
+    before = len(page(profile).select(".card.flush figure"))
     params = yaml.safe_load((profile.folder / "params.yaml").read_text())
     for index in range(3):
         name = f"more-{index}"
@@ -236,3 +243,31 @@ def test_a_published_value_in_params_is_not_read_twice(profile):
 )
 def test_duration(seconds, words):
     assert duration(seconds) == words
+
+
+def test_a_system_has_one_row_with_its_best_experiment(profile):
+    params = yaml.safe_load((profile.folder / "params.yaml").read_text())
+    params["experiments"]["better"] = params["experiments"]["classes"]
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    write_json(profile.results("better") / "metrics.json", result("better", "classify", {"accuracy": 0.95}))
+    soup = page(config.load(profile.folder))
+    rows = [[cell.text.split()[0] for cell in row.find_all(["th", "td"])[:2]] for row in soup.select("#systems tbody tr")]
+    assert rows == [["cnn", "better"]]
+    assert len(soup.select("#summary tbody tr")) == 3
+    assert "classes, pairs" in " ".join(soup.select_one("#systems tbody tr").text.split())
+
+
+def test_of_a_result_whose_figures_are_elsewhere_the_one_that_git_keeps_is_shown(profile):
+    folder = profile.results("classes")
+    Image.new("RGB", (20, 10)).save(folder / "shown.webp")
+    assert len(page(profile).find("section", id="classes").find_all("img")) == 1
+    (folder / "plots" / "curves.png").unlink()
+    (folder / "plots").rmdir()
+    shown = page(profile).find("section", id="classes").find_all("img")
+    assert len(shown) == 1
+    assert "Confusion matrix" in shown[0]["alt"]
+
+
+def test_results_come_first_and_commits_last(profile):
+    text = report(profile).read_text(encoding="utf-8")
+    assert text.index('id="summary"') < text.index("commit <code>")
