@@ -251,8 +251,8 @@ def test_a_system_has_one_row_with_its_best_experiment(profile):
     (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
     write_json(profile.results("better") / "metrics.json", result("better", "classify", {"accuracy": 0.95}))
     soup = page(config.load(profile.folder))
-    rows = [[cell.text.split()[0] for cell in row.find_all(["th", "td"])[:2]] for row in soup.select("#systems tbody tr")]
-    assert rows == [["cnn", "better"]]
+    rows = [(row.th.text, row.a.text) for row in soup.select("#systems tbody tr")]
+    assert rows == [("cnn", "better")]
     assert len(soup.select("#summary tbody tr")) == 3
     assert "classes, pairs" in " ".join(soup.select_one("#systems tbody tr").text.split())
 
