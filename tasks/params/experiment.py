@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, model_validator
 
 from tasks import kinds
 from tasks.params.block import Block, Name
@@ -84,7 +84,7 @@ class Winner(Row):
 
     def experiment(self, best: Mapping[str, Any], recipe: type[Recipe]) -> Experiment:
         """The experiment that a sweep's best.json and the changes make; `recipe` is that of the data's kind."""
-        train = recipe.model_validate(merged(best["train"], self.train))
+        train = recipe.model_validate(merged(known_keys(best["train"], recipe), self.train))
         values = {key: best[key] for key in ("data", "network", "architecture")}
         own = self.model_dump(include={"system", "seeds", "published", "after", "judge"})
         # They were held against the network when the sweep was.
@@ -97,3 +97,19 @@ def merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     for key, change in changes.items():
         whole[key] = merged(whole.get(key), change) if isinstance(change, Mapping) else change
     return whole
+
+
+def known_keys(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Values without the keys that a model does not know and that say nothing (0, false, empty).
+
+    A sweep that ran before a key moved to another kind of task recorded it with such a value. Any other value is left in, and refused.
+    """
+    kept: dict[str, Any] = {}
+    for key, value in values.items():
+        field = model.model_fields.get(key)
+        if field is None and not value:
+            continue
+        inner = field.annotation if field else None
+        nested = isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, BaseModel)
+        kept[key] = known_keys(value, inner) if nested else value  # type: ignore[arg-type]
+    return kept

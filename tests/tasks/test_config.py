@@ -8,6 +8,8 @@ import yaml
 
 from tasks import config
 from tasks.common.errors import Error
+from tasks.kinds.classify import Recipe
+from tasks.params.experiment import known_keys
 from tests.conftest import ROOT, experiment
 
 
@@ -185,3 +187,19 @@ def test_params_are_frozen(tmp_path: Path) -> None:
     profile = load(tmp_path, params())
     with pytest.raises(ValueError, match="frozen"):
         profile.params.experiments["one"].train.epochs = 9  # type: ignore[misc]
+
+
+def test_a_winner_of_an_earlier_version_loses_only_keys_that_say_nothing() -> None:
+    recorded = {
+        "epochs": 3,
+        "trainer": {},
+        "augment": {"flip": True, "views": 0},
+        "optimizer": {"name": "adam", "lr": 0.1},
+        "views": 2,
+    }
+    assert known_keys(recorded, Recipe) == {
+        "epochs": 3,
+        "augment": {"flip": True},
+        "optimizer": {"name": "adam", "lr": 0.1},
+        "views": 2,
+    }
