@@ -28,18 +28,7 @@ from tasks.common.bars import Bar
 from tasks.common.errors import Error
 from tasks.common.locks import alone
 from tasks.common.processors import processors
-from tasks.faces import (
-    annotations,
-    annotator,
-    calibration,
-    contact_sheet,
-    detector,
-    emotions,
-    face_weights,
-    listing,
-    parallel,
-    photographs,
-)
+from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
 from tasks.imaging import images
@@ -138,7 +127,8 @@ def _annotate(
                 "workers": workers,
                 "precision": computed_in,
                 "weights": {key: files.sha256(path) for key, path in (("faces", found.faces), ("emotions", found.emotions))},
-                "thresholds": {key: getattr(found.find, key) for key in ("threshold", "nms", "inside", "sizes")} | found.rules,
+                "thresholds": {key: getattr(found.find, key) for key in ("threshold", "nms", "inside", "sizes")}
+                | {key: value for key in ("uncertain", "blurred", "small") if (value := getattr(found, key)) is not None},
                 "reasons": _reasons(table),
             }
             run.log_metrics({key: value for key, value in summary.items() if isinstance(value, int | float)})
@@ -169,9 +159,9 @@ def _flush(batches: Iterator[list[Row]], parts: Parts, size: int, bar: Bar, whol
 
 def _fingerprint(found: Files, settings: Annotate) -> str:
     """What a part belongs to: weights, numbers, and the code that makes rows of photographs."""
-    code = [detector, annotator, photographs, emotions, calibration, images]
+    code = [detector, annotator, photographs, emotions, images]
     values = {
-        "files": [files.sha256(found.faces), files.sha256(found.emotions), found.rules],
+        "files": [files.sha256(found.faces), files.sha256(found.emotions), found.uncertain, found.blurred, found.small],
         "find": found.find.model_dump(mode="json"),
         "settings": settings.model_dump(mode="json", exclude={"source", "split", "pictures"}),
         "code": [files.sha256(Path(str(module.__file__))) for module in code],

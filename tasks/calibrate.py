@@ -29,10 +29,6 @@ SIGMAS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SIDES = (40, 32, 24, 20, 16, 12, 10, 8)
 
 
-# The least accuracy of answers: a face so blurred or so small that fewer are right gets none.
-FLOOR = 0.7
-
-
 def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibration:
     """Choose temperature, threshold and the rules of flags on validation; write them to results/<name>/calibration.json.
 
@@ -49,21 +45,16 @@ def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibrati
     temperature = fit_temperature(logits, labels)
     confidence = softmax(logits / temperature, axis=1).max(1)
     threshold = threshold_for(confidence, wanted.coverage)
-    emotions = trained(profile, name, Calibration(temperature=temperature))
     table = worsened(emotions, faces, labels)
-    correct = logits.argmax(1) == labels
-    least = correct.mean() - wanted.loss
-    blurred, shrunk = table[table["side"] == SIZE], table[table["sigma"] == 0]
-    # Where faces as they are do not reach the floor, it is what they reach, less the same loss.
-    floor = min(FLOOR, correct[confidence >= threshold].mean() - wanted.loss)
+    least = (logits.argmax(1) == labels).mean() - wanted.loss
+    blurred = table[table["side"] == SIZE]
+    shrunk = table[table["sigma"] == 0]
     calibration = Calibration(
         temperature=temperature,
         threshold=threshold,
         coverage=float((confidence >= threshold).mean()),
-        blurred=_reached(blurred, "sharpness", least),
-        small=_reached(shrunk, "side", least),
-        least_sharpness=_reached(blurred[blurred["confidence"] >= threshold], "sharpness", floor),
-        least_side=_reached(shrunk[shrunk["confidence"] >= threshold], "side", floor),
+        blurred=floor_of(blurred["sharpness"].to_numpy(), blurred["correct"].to_numpy(), least),
+        small=floor_of(shrunk["side"].to_numpy(), shrunk["correct"].to_numpy(), least),
     )
     write_json((out or profile.results(name)) / "calibration.json", calibration.model_dump())
     return calibration
@@ -74,11 +65,6 @@ def trained(profile: Profile, name: str, calibration: Calibration = Calibration(
     device = devices.choose(profile.params.device)
     loaded = Emotions.load(profile.weights(name))
     return Emotions(loaded.network, calibration, device, profile.experiment(name).train.precision)
-
-
-def _reached(table: pd.DataFrame, measure: str, accuracy: float) -> float:
-    """The lowest value of a column from which on `accuracy` is reached (`floor_of`)."""
-    return floor_of(table[measure].to_numpy(), table["correct"].to_numpy(), accuracy)
 
 
 def worsened(emotions: Emotions, faces: list[np.ndarray], labels: np.ndarray) -> pd.DataFrame:

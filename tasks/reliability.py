@@ -19,7 +19,6 @@ from tasks.common.files import atomic_folder, write_json
 from tasks.datasets import data
 from tasks.faces import reliability_figures
 from tasks.faces.calibration import Calibration, accuracy_by_coverage, bins
-from tasks.faces.emotions import SIZE
 from tasks.imaging import figures
 from tasks.kinds.classify.data import labels as labels_of
 from tasks.kinds.classify.metrics import calibration_error, classify
@@ -46,10 +45,9 @@ def reliability(profile: Profile, name: str) -> dict[str, Any]:
     logits = emotions.logits(faces)
     before, after = (softmax(values, axis=1).max(1) for values in (logits, logits / calibration.temperature))
     correct = logits.argmax(1) == labels
+    certain = after >= calibration.threshold
     by_coverage = accuracy_by_coverage(after, correct, COVERAGES)
     table = worsened(emotions, faces, labels)
-    table["certain"] = calibration.certain(table["confidence"], table["sharpness"], table["side"])
-    certain = table.loc[(table["sigma"] == 0) & (table["side"] == SIZE), "certain"].to_numpy()
     scores = classify(logits, labels)
     result = {
         "experiment": name,
@@ -89,7 +87,7 @@ def _summary(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     rows = []
     groups: Any = table.groupby(["sigma", "side"], sort=False)
     for (sigma, side), part in groups:
-        certain = part["certain"]
+        certain = part["confidence"] >= calibration.threshold
         rows.append(
             {
                 "sigma": sigma,

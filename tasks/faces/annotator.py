@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -47,7 +47,9 @@ class Files:
     faces: Path
     emotions: Path
     find: FindFaces  # with its numbers filled in
-    rules: dict[str, float] = field(default_factory=dict)  # fields of `Calibration`, in place of those of the emotions' weights
+    uncertain: float | None = None  # None: as chosen for the emotions' weights
+    blurred: float | None = None
+    small: float | None = None
 
 
 class Annotator:
@@ -61,7 +63,9 @@ class Annotator:
         self.settings, self.files = settings, files
         self.faces = Faces.load(files.faces, files.find, device, settings.precision)
         self.emotions = Emotions.load(files.emotions, device=device, precision=settings.precision)
-        self.rules = self.emotions.calibration.model_copy(update=files.rules)
+        self.uncertain = self.emotions.threshold if files.uncertain is None else files.uncertain
+        self.blurred = self.emotions.blurred if files.blurred is None else files.blurred
+        self.small = self.emotions.small if files.small is None else files.small
 
     def __call__(self, photographs: Sequence[Photograph]) -> list[list[Row]]:
         """The rows of each photograph, in the order of `annotations`; without `picture`."""
@@ -95,11 +99,10 @@ class Annotator:
         for face, (box, picture, values, cover) in enumerate(zip(placed, crops, probabilities, covered)):
             x1, y1, x2, y2, confidence = map(float, box)
             best, sharp = int(values.argmax()), sharpness(picture)
-            side = min(x2 - x1, y2 - y1)
-            sure = self.rules.certain(float(values[best]), sharp, side)
+            sure = float(values[best]) >= self.uncertain
             rules = {
-                "blurred": sharp < self.rules.blurred,
-                "small": side < self.rules.small,
+                "blurred": sharp < self.blurred,
+                "small": min(x2 - x1, y2 - y1) < self.small,
                 "overlap": cover > self.settings.flags.overlap,
                 "cut": min(x1, y1, photograph.width - x2, photograph.height - y2) < self.settings.flags.cut,
                 UNCERTAIN: not sure,

@@ -1,7 +1,5 @@
 """What a classifier of faces knows of its own mistakes: measured on validation, kept with its weights."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,14 +19,6 @@ class Calibration(BaseModel):
     coverage: float = Field(1.0, ge=0, le=1, description="share of the validation faces that the threshold leaves certain")
     blurred: float = Field(0.0, ge=0, description="below this sharpness a face is blurred")
     small: float = Field(0.0, ge=0, description="below so many pixels of its short side a face is small")
-    least_sharpness: float = Field(
-        0.0, ge=0, description="below this sharpness the emotion is uncertain, whatever its probability"
-    )
-    least_side: float = Field(0.0, ge=0, description="below so many pixels of the short side the emotion is uncertain as well")
-
-    def certain(self, confidence: Any, sharpness: Any, side: Any) -> Any:
-        """Whether a face gets an answer, of its answer's probability, its sharpness and its short side in pixels; or arrays of them."""
-        return (confidence >= self.threshold) & (sharpness >= self.least_sharpness) & (side >= self.least_side)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

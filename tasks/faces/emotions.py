@@ -56,6 +56,7 @@ class Emotions:
         self.calibration, self.device = calibration, torch.device(device)
         self.precision = devices.precision(precision, self.device, emulated=False)
         self.temperature, self.threshold = calibration.temperature, calibration.threshold
+        self.blurred, self.small = calibration.blurred, calibration.small
         self._workers = ThreadPoolExecutor(torch.get_num_threads())
 
     @classmethod

@@ -27,18 +27,13 @@ def find(profile: Profile, settings: Annotate) -> Files:
     emotions = place(profile, "emotions", settings.emotions.weights)
     chosen = weights.card(faces).get("calibration", {}) if faces.suffix == ".safetensors" else {}
     numbers = {key: getattr(settings.faces, key) or chosen.get(key, usual) for key, usual in USUAL.items()}
-    rules = {
-        "threshold": settings.emotions.uncertain,
-        "least_sharpness": settings.emotions.least_sharpness,
-        "least_side": settings.emotions.least_side,
-        "blurred": settings.flags.blurred,
-        "small": settings.flags.small,
-    }
     return Files(
         faces=faces,
         emotions=emotions,
         find=FindFaces.model_validate({**settings.faces.model_dump(), **numbers}),
-        rules={key: value for key, value in rules.items() if value is not None},
+        uncertain=settings.emotions.uncertain,
+        blurred=settings.flags.blurred,
+        small=settings.flags.small,
     )
 
 

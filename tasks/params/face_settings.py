@@ -59,8 +59,6 @@ class ReadEmotions(Block):
 
     weights: Weights = Weights()
     uncertain: Share | None = Field(None, description="below this probability there is no answer")
-    least_sharpness: float | None = Field(None, ge=0, description="nor below this sharpness, whatever the probability")
-    least_side: float | None = Field(None, ge=0, description="nor below so many pixels of the face's short side")
 
 
 class FlagFaces(Block):

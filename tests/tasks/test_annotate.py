@@ -377,17 +377,3 @@ def test_an_orientation_is_the_same_in_all_formats_and_by_all_ways(make_profile:
     )
     annotate(profile, source / "6.tif", tmp_path / "alone", QUICK)
     assert table(tmp_path / "alone")[BOX].iloc[0].tolist() == rows.loc["6.tif", BOX].tolist()
-
-
-def test_a_face_that_is_too_small_or_blurred_to_read_is_uncertain(make_profile: MakeProfile, tmp_path: Path) -> None:
-    profile, photograph = make_profile(), people.save(tmp_path / "portrait.png", people.portrait())
-    read = {}
-    for name, rules in {"read": {}, "small": {"least_side": 500.0}, "blurred": {"least_sharpness": 1e9}}.items():
-        emotions = QUICK.emotions.model_copy(update={"uncertain": 0.0, **rules})
-        annotate(profile, photograph, tmp_path / name, QUICK.model_copy(update={"emotions": emotions}))
-        read[name] = table(tmp_path / name).iloc[0]
-    assert read["read"]["emotion"] in annotations.EMOTIONS
-    for name in ("small", "blurred"):
-        assert read[name]["emotion"] == "uncertain"
-        assert "uncertain" in read[name]["flags"].split()
-        assert read[name]["emotion_confidence"] == read["read"]["emotion_confidence"]

@@ -163,22 +163,3 @@ def test_numbers_of_other_weights_are_not_promoted(profile: config.Profile, tmp_
 def test_calibrate_names_an_experiment(profile: config.Profile) -> None:
     with pytest.raises(Error, match=r"calibrate\.smal: unknown experiment 'smal'; did you mean small"):
         config.load(profile.folder, {"calibrate": {"smal": {}}})
-
-
-def test_faces_that_cannot_be_read_get_no_answer(profile: config.Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stripes of a face are gone where it is small, and what is answered there is a guess, however sure."""
-    path = profile.results("small") / "calibration.json"
-    kept = path.read_text()
-    # Of these faces' answers more are right than of real ones'.
-    monkeypatch.setattr("tasks.calibrate.FLOOR", 1.0)
-    try:
-        # No answer is withheld for its probability.
-        chosen = calibrate(config.load(profile.folder, {"calibrate": {"small": {"coverage": 1.0}}}), "small")
-        reliability(profile, "small")
-    finally:
-        path.write_text(kept)
-    assert 8 < chosen.least_side <= SIZE
-    table = pd.read_csv(profile.results("small") / "reliability" / "worsened.csv").set_index(["sigma", "side"])
-    sides = table.xs(0.0, level="sigma")
-    assert (sides.loc[sides.index < chosen.least_side, "uncertain"] == 1).all()
-    assert table.loc[(0.0, SIZE), "uncertain"] < 0.4

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from tasks.faces.calibration import Calibration, accuracy_by_coverage, bins, fit_temperature, floor_of, threshold_for
+from tasks.faces.calibration import accuracy_by_coverage, bins, fit_temperature, floor_of, threshold_for
 from tasks.kinds.classify.metrics import calibration_error
 
 
@@ -59,17 +59,3 @@ def test_bins_hold_what_the_calibration_error_is_made_of() -> None:
     table = bins(confidence, logits.argmax(1) == labels)
     error = ((table["confidence"] - table["accuracy"]).abs() * table["count"]).sum() / table["count"].sum()
     assert error == pytest.approx(calibration_error(confidence, logits.argmax(1) == labels))
-
-
-def test_a_card_of_before_has_no_rule_of_sharpness_or_size() -> None:
-    card = {"temperature": 1.2, "threshold": 0.4, "coverage": 0.8, "blurred": 311.0, "small": 40.0}
-    calibration = Calibration.model_validate(card)
-    assert calibration.certain(0.4, 0.0, 1.0)
-    assert not calibration.certain(0.39, 1000.0, 100.0)
-
-
-@pytest.mark.parametrize(("sharpness", "side", "answer"), [(10, 20, True), (9, 20, False), (10, 19, False)])
-def test_the_least_sharpness_and_side_are_asked_for(sharpness: float, side: float, answer: bool) -> None:
-    calibration = Calibration(threshold=0.5, least_sharpness=10, least_side=20)
-    assert calibration.certain(0.9, sharpness, side) == answer
-    assert calibration.certain(np.array([0.9]), np.array([sharpness]), np.array([side])).tolist() == [answer]

@@ -107,7 +107,7 @@ def test_embedded_weights_answer_offline_with_probabilities_that_are_calibrated(
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
     assert 0 < loaded.threshold < 1
     assert loaded.temperature != 1
-    assert loaded.calibration.small > 0
+    assert loaded.small > 0
     # The astronaut laughs.
     assert EMOTIONS[probabilities[70].argmax()] == "happy"
     assert probabilities[70].max() > loaded.threshold
