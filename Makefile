@@ -8,10 +8,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 FOLDER := $(if $(filter sample,$(PROFILE)),.,$(PROFILE))
 
 .DEFAULT_GOAL := help
+GPU_TESTS := tests/tasks/test_gpu.py tests/tasks/common/test_devices.py tests/tasks/faces/test_precision.py tests/tasks/test_sweep.py
+
 # The code of this folder counts, whatever is installed.
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help rebuild verify report test check ui demo bench lock clean
+.PHONY: help rebuild verify report test check ui demo bench gpu lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -58,6 +60,11 @@ demo: $(READY)  ## a page on loopback to try the networks on your own pictures
 
 bench: $(READY)  ## timings side by side with the usual way, into results/bench.json
 	python -m benchmarks
+
+# It installs nothing, so that it runs on a machine that has torch and no index of packages.
+gpu:  ## what only a GPU shows: its tests, and training beside the usual loop into results/gpu.json
+	python -m pytest -o addopts= -q -m gpu $(GPU_TESTS)
+	python -m benchmarks.gpu
 
 lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile -q pyproject.toml -o requirements.lock

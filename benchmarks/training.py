@@ -50,23 +50,28 @@ def prepared(root: Path, name: str) -> tuple[Profile, str]:
     return (full, name) if ready else (config.load(root), name)
 
 
-def objective_of(recipe: Recipe, info: data.Info, network: nn.Module) -> Objective:
-    """What a network is trained towards, on the processor."""
+def objective_of(recipe: Recipe, info: data.Info, network: nn.Module, device: torch.device = CPU) -> Objective:
+    """What a network is trained towards."""
     objective: Objective = kinds.part(info.task, "objective").Objective(
-        recipe, info, network, devices.precision(recipe.precision, CPU)
+        recipe, info, network, devices.precision(recipe.precision, device)
     )
     return objective
 
 
-def our_loop(profile: Profile, name: str, steps: int) -> Callable[[], int]:
-    """Some steps of an experiment's training in our loop, as a function that returns how many images they saw."""
+def our_loop(
+    profile: Profile, name: str, steps: int, folder: Path | None = None, device: torch.device = CPU
+) -> Callable[[], int]:
+    """Some steps of an experiment's training in our loop, as a function that returns how many images they saw.
+
+    `folder`: prepared data to train on in place of the experiment's own.
+    """
     experiment = profile.experiment(name)
-    recipe, folder = experiment.train, profile.processed(experiment.data)
+    recipe, folder = experiment.train, folder or profile.processed(experiment.data)
     info = data.info(folder)
     torch.manual_seed(0)
-    network = describe(profile, name, info, 0).build().to(memory_format=torch.channels_last)
-    examples = Examples.of(kinds.part(info.task, "data").examples(data.Data(folder, "train")), CPU)
-    objective = objective_of(recipe, info, network)
+    network = describe(profile, name, info, 0).build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    examples = Examples.of(kinds.part(info.task, "data").examples(data.Data(folder, "train")), device)
+    objective = objective_of(recipe, info, network, device)
     updates = Updates(network, recipe, 10_000)
 
     def run_steps() -> int:
@@ -74,49 +79,69 @@ def our_loop(profile: Profile, name: str, steps: int) -> Callable[[], int]:
         rng = np.random.default_rng(0)
         for _, rows in zip(range(steps), batches(len(examples), recipe.batch_size, rng)):
             objective.step(*objective.draw(examples, rows, rng), updates)
+        finished(device)
         return steps * recipe.batch_size
 
     return run_steps
 
 
-def run(root: Path) -> list[dict[str, Any]]:
-    profile, name = prepared(root, "cnn")
-    experiment = profile.experiment(name)
-    recipe = experiment.train
-    crop = recipe.augment.crop  # type: ignore[attr-defined]
-    folder = profile.processed(experiment.data)
+def usual_loop(
+    network: nn.Module, recipe: Recipe, folder: Path, steps: int, workers: int, device: torch.device = CPU
+) -> Callable[[], int]:
+    """The same number of steps in the usual loop: a DataLoader, PIL transforms, SGD, fp32, contiguous memory."""
+    network.to(device)
     info = data.info(folder)
-    split = data.Data(folder, "train")
-    ours = our_loop(profile, name, STEPS)
-
-    usual = describe(profile, name, info, 0).build()[1]  # type: ignore[index]
-    optimizer = torch.optim.SGD(usual.parameters(), recipe.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(network.parameters(), recipe.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
     transform = v2.Compose(
         [
-            v2.RandomCrop(info.size, padding=crop, padding_mode="reflect"),
+            v2.RandomCrop(info.size, padding=recipe.augment.crop or None, padding_mode="reflect"),  # type: ignore[attr-defined]
             v2.RandomHorizontalFlip(),
             v2.PILToTensor(),
             v2.ToDtype(torch.float32, scale=True),
             v2.Normalize(info.mean, info.std),
         ]
     )
-    pictures = Pictures(split, transform)
+    pictures = Pictures(data.Data(folder, "train"), transform)
 
-    def theirs(workers: int) -> int:
-        usual.train()
+    def run_steps() -> int:
+        network.train()
         loader: DataLoader[Any] = DataLoader(pictures, recipe.batch_size, shuffle=True, drop_last=True, num_workers=workers)
-        for _, (inputs, labels) in zip(range(STEPS), loader):
-            loss = torch.nn.functional.cross_entropy(usual(inputs), labels)
+        for _, (inputs, labels) in zip(range(steps), loader):
+            loss = torch.nn.functional.cross_entropy(network(inputs.to(device)), labels.to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return STEPS * recipe.batch_size
+        finished(device)
+        return steps * recipe.batch_size
 
+    return run_steps
+
+
+def plain_network(profile: Profile, name: str, info: data.Info) -> nn.Module:
+    """An experiment's network without the standardisation that ours begins with: the usual loop's transforms do it."""
+    configuration = describe(profile, name, info, 0)
+    network = configuration.build()
+    return network[1] if configuration.mean else network  # type: ignore[index]
+
+
+def finished(device: torch.device) -> None:
+    """Wait for what a GPU was given to do: it works on while Python goes on."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def run(root: Path) -> list[dict[str, Any]]:
+    profile, name = prepared(root, "cnn")
+    experiment = profile.experiment(name)
+    folder = profile.processed(experiment.data)
+    info = data.info(folder)
+    ours = our_loop(profile, name, STEPS)
+    usual = plain_network(profile, name, info)
     return [
         compare(
             f"training_cnn_{'one_process' if workers == 0 else f'{workers}_workers'}",
             ours,
-            lambda: theirs(workers),  # noqa: B023 (called within the iteration)
+            usual_loop(usual, experiment.train, folder, STEPS, workers),
             unit="images",
             description=f"training of {profile.name}'s cnn: our loop against DataLoader({workers} workers), PIL transforms, fp32",
             floor=2.0,
