@@ -164,6 +164,7 @@ class Roots:
                     tasks / "study.py",
                     tasks / "studies" / f"{study}.py",
                     *self._networks(block.get("network"), block.get("other")),
+                    *(self.root / "models" / f"{json.loads(card.read_bytes())['network']}.py" for card in self.embedded(name)),
                 ]
             case _:
                 sections = sorted((tasks / "kinds").glob("*/section.html.j2"))
@@ -172,6 +173,11 @@ class Roots:
                     tasks / "studies" / f"{str(b.get('study')).replace('-', '_')}.py" for b in self._section("studies").values()
                 ]
         return own
+
+    def embedded(self, name: str) -> list[Path]:
+        """The card of the embedded weights that a study names; none where it names none."""
+        card = self.root / "models" / "weights" / f"{self._section('studies')[name].get('embedded')}.json"
+        return [card] if card.is_file() else []
 
     def preparations(self, name: str) -> dict[str, Any]:
         """The blocks of `preprocess` of the data set that a block of `annotate` takes its photographs of: they draw its splits."""
@@ -244,6 +250,9 @@ def describe(params: Mapping[str, Any], step: str, name: str, root: Path = ROOT)
         lines += packages([path for path in files if path in own or path.parent.name == "sets"])
     if step == "annotate":
         lines.append(json.dumps(roots.preparations(name), sort_keys=True))
+    if step == "study":
+        weights = [card.with_suffix(".safetensors") for card in roots.embedded(name)]
+        lines += [f"{file_hash(path)}  {path.relative_to(root).as_posix()}" for path in weights]
     if step == "report":
         lines += [f"{about(root / 'models' / f'{network}.py')}  {network}" for network in sorted(_network_names(params))]
     return "".join(f"{line}\n" for line in lines)

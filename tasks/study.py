@@ -19,8 +19,9 @@ from tasks.datasets.data import SPLITS, Info
 from tasks.imaging import pictures
 from tasks.learning import weights
 from tasks.learning.measuring import Out
+from tasks.params.experiment import NONE
 from tasks.params.params import known_to_user
-from tasks.params.study import Study
+from tasks.params.study import EMBEDDED, Study
 from tasks.profile import Profile
 
 
@@ -28,7 +29,7 @@ from tasks.profile import Profile
 class Studied:
     """What a study is given: the block, the prepared data, and the networks that it names, in evaluation mode.
 
-    `networks`: by the block's keys `network` and `other`; each with its configuration.
+    `networks`: by the block's keys `network` and `other`, each with its configuration; embedded weights stand for `network`.
     """
 
     block: Study
@@ -50,6 +51,10 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
     folder = profile.processed(block.data)
     info, device = prepared.info(folder), devices.choose(profile.params.device)
     networks = {key: _load(profile, experiment, device) for key, experiment in block.networks().items()}
+    named = block.networks()
+    if block.embedded != NONE:
+        named = {"network": block.embedded, **named}
+        networks["network"] = weights.load(weights.verified(EMBEDDED / f"{block.embedded}.safetensors"), device)
     stage = out is None
     out = out or profile.results(name)
     start = time.perf_counter()
@@ -69,7 +74,7 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
             "metrics": metrics,
             "val_metrics": {},
             "published": [],
-            "networks": block.networks(),
+            "networks": named,
             "parameters": 0,
             "epochs": 0,
             "train_seconds": 0.0,

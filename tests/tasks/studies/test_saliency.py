@@ -1,0 +1,95 @@
+"""The study of saliency from its block to its files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tasks import code, config
+from tasks.common.errors import Error
+from tasks.profile import Profile
+from tasks.reports import studies
+from tasks.study import study
+from tests.conftest import ROOT
+from tests.tasks import test_code
+
+OPTIONS = {"photographs": 6, "samples": 2, "steps": 4, "layers": 3, "checked": 2}
+
+
+def test_it_measures_every_method_and_draws(make_study: Callable[..., Profile]) -> None:
+    profile = make_study(study="saliency", options=OPTIONS)
+    metrics = study(profile, "looked")["metrics"]
+    # Data without boxes have no pointing game.
+    assert len(metrics) == 3 * 5 + 1
+    folder = profile.results("looked")
+    for figure in ("strip.png", "curves.png", "sanity.png"):
+        assert (folder / "plots" / figure).stat().st_size > 3000
+    areas = pd.read_csv(folder / "tables" / "per_image.csv")
+    assert len(areas) == 5 * 6
+    mean = areas[areas["method"] == "grad-cam"]["insertion"].mean()
+    assert metrics["insertion_grad_cam"] == pytest.approx(mean, abs=1e-4)
+    ranks = pd.read_csv(folder / "tables" / "sanity.csv")
+    assert ranks.groupby("method")["redrawn"].max().eq(3).all()
+    last = ranks[ranks["redrawn"] == 3]["correlation"].abs()
+    assert metrics["failing"] == (last >= 0.3).sum()
+    assert study(profile, "looked")["metrics"] == metrics, "the same twice"
+    (section,) = studies.sections(profile, studies.results(profile))
+    assert [row["name"] for row in section["rows"]] == ["looked"]
+    assert len(section["figures"]) == 3
+
+
+def test_embedded_weights_are_looked_at_and_named(make_study: Callable[..., Profile]) -> None:
+    profile = make_study(study="saliency", network="none", embedded="emotion-deepface", options=OPTIONS)
+    with pytest.raises(Error, match="images of 3 channels, and a network that takes 1"):
+        study(profile, "looked")
+    options = {**OPTIONS, "methods": ["gradient"]}
+    params = yaml.safe_load((profile.folder / "params.yaml").read_bytes())
+    params["studies"]["looked"] |= {"embedded": "squeezenet", "options": options}
+    # SqueezeNet needs 32 pixels; 16 are enlarged by nobody.
+    params["studies"]["looked"]["data"] = "tiny-classes"
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    lines = code.describe(params, "study", "looked")
+    assert "models/squeezenet.py" in lines
+    assert "models/weights/squeezenet.safetensors" in lines
+    assert "models/cnn.py" not in lines
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ({"embedded": "squeezenet"}, "name one of both"),
+        ({"network": "none", "embedded": "squeezent"}, r"unknown weights 'squeezent'; allowed: .*squeezenet"),
+        ({"network": "none", "embedded": "face"}, "unknown weights 'face'"),
+        ({"options": {"methods": ["gradiant"]}}, "unknown method 'gradiant'; allowed: gradient"),
+        ({"options": {"photographs": 0}}, "photographs"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(make_study: Callable[..., Profile], block: dict[str, object], says: str) -> None:
+    with pytest.raises(Error, match=says):
+        make_study(study="saliency", **block)
+
+
+def test_without_a_network_there_is_nothing_to_look_at(make_study: Callable[..., Profile]) -> None:
+    with pytest.raises(Error, match="names no network"):
+        study(make_study(study="saliency", network="none", options=OPTIONS), "looked")
+
+
+def test_the_stage_imports_what_its_digest_names(make_study: Callable[..., Profile]) -> None:
+    profile = make_study(study="saliency", options=OPTIONS)
+    run = "from tasks.study import study; study(config.load({folder!r}, networks=False), {name!r})"
+    found = test_code.imported(run, profile.folder, "looked")
+    assert "tasks/inside/maps.py" in found
+    assert found <= test_code.covered(profile.folder, "study", "looked")
+
+
+def test_facts_are_read_without_torch() -> None:
+    source = "import sys; import tasks.studies.saliency; print('torch' in sys.modules)"
+    assert test_code.subprocess.run(
+        [test_code.sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split() == ["False"]
+
+
+def test_the_sample_names_it() -> None:
+    assert config.load(Path(ROOT), networks=False).params.studies["saliency-squeezenet"].embedded == "squeezenet"
