@@ -24,11 +24,12 @@ KIND = "compress"
 BLOCK = 8  # pixels a side of the transform
 MULTIPLE = 32  # pixels a side that the hyperprior has one place for
 CHANNELS = 3 * BLOCK**2
-UNIT = 16 / 255  # of pixels and coefficients inside the network: sixteen grey levels
+LEVELS = 16  # grey levels that are 1 inside the network, of pixels and coefficients
+UNIT = LEVELS / 255
 # Coefficients are coded in groups by their frequency u + v, coarse to fine.
 GROUPS = (1, 3, 6, 14)
 # A quality's weight of the squared error (in grey levels) against bits a pixel: the lowest, and the factor between neighbouring anchors.
-LOWEST, FACTOR, ANCHORS = 0.0016, 2.4, 6
+LOWEST, FACTOR, ANCHORS = 0.0006, 2.4, 6
 QUALITIES = 100
 # Base-2 logarithms of the least and the greatest standard deviation of a coefficient.
 NARROW, WIDE = -3.0, 8.0
@@ -65,10 +66,10 @@ class _Bound(torch.autograd.Function):
 
 def bits(values: Tensor, means: Tensor, scales: Tensor) -> Tensor:
     """Bits of values under Gaussians that are integrated over an interval of length 1; `scales` are base-2 logarithms of deviations."""
-    deviation = torch.exp2(_Bound.apply(scales, NARROW).clamp_max(WIDE))  # type: ignore[no-untyped-call]
+    deviation = torch.exp2(_Bound.apply(scales, NARROW).clamp_max(WIDE))
     distance = (values - means).abs()
     upper, lower = (torch.special.ndtr((half - distance) / deviation) for half in (0.5, -0.5))
-    return -torch.log2(_Bound.apply(upper - lower, 2.0**-24))  # type: ignore[no-untyped-call]
+    return -torch.log2(_Bound.apply(upper - lower, 2.0**-24))
 
 
 def dct() -> Tensor:
@@ -174,7 +175,7 @@ class Codec(nn.Module):
         self.analysis = Transform(forward, width, blocks)
         self.synthesis = Transform(torch.linalg.inv(forward.double()).float(), width, blocks)
         # The step begins at that of equal slopes: the error of a uniform quantiser, and 6 dB a bit.
-        steps = torch.sqrt(26 / weight(torch.arange(ANCHORS))) / 16
+        steps = torch.sqrt(26 / weight(torch.arange(ANCHORS))) / LEVELS
         self.gains = nn.Parameter(-steps.log()[:, None].repeat(1, CHANNELS))
         self.shrink = nn.ModuleList([nn.Conv2d(CHANNELS + 1, features, 1), nn.Conv2d(4 * features, features, 1)])
         self.shrunk = nn.Conv2d(4 * features, hyper, 1)
@@ -191,7 +192,8 @@ class Codec(nn.Module):
         low = levels.floor().clamp(0, ANCHORS - 2)
         share = (levels - low)[:, None]
         row = low.long()
-        return torch.exp((1 - share) * self.gains[row] + share * self.gains[row + 1])[..., None, None]
+        gains = self.gains.to(levels.dtype)
+        return torch.exp((1 - share) * gains[row] + share * gains[row + 1])[..., None, None]
 
     def plane(self, levels: Tensor, like: Tensor) -> Tensor:
         """The quality as a channel of `like`'s height and width."""
@@ -222,7 +224,8 @@ class Codec(nn.Module):
 
     def parameters_of(self, features: Tensor, rounded: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Means and scales of each group, all places at once, as it is trained."""
-        second = board(*rounded.shape[2:], rounded.device)
+        height, width = rounded.shape[2:]
+        second = board(height, width, rounded.device)
         start = 0
         for group, size in zip(self.groups, self.sizes):
             known = group.known(features, rounded[:, :start])  # type: ignore[operator]

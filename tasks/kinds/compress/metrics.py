@@ -30,7 +30,8 @@ def ms_ssim(picture: np.ndarray, original: np.ndarray) -> float:
     Five scales with a window of 11 pixels need 176 pixels a side; a smaller picture has as many as fit, with the weights of those. Raises
     ValueError below 11 pixels a side.
     """
-    x, y = picture.astype(np.float32), original.astype(np.float32)
+    x: np.ndarray = picture.astype(np.float32)
+    y: np.ndarray = original.astype(np.float32)
     scales = min(len(WEIGHTS), 1 + int(np.log2(min(x.shape[:2]) / WINDOW))) if min(x.shape[:2]) >= WINDOW else 0
     if not scales:
         raise ValueError(f"pictures of {x.shape[:2]} are smaller than the window of {WINDOW} pixels")
@@ -39,9 +40,13 @@ def ms_ssim(picture: np.ndarray, original: np.ndarray) -> float:
     for scale, weight in enumerate(weights):
         similarity, contrast = _ssim(x, y)
         result *= np.maximum(similarity if scale == scales - 1 else contrast, 0) ** weight
-        x, y = (cv2.resize(i, (i.shape[1] // 2, i.shape[0] // 2), interpolation=cv2.INTER_AREA) for i in (x, y))
-        x, y = (i.reshape(*i.shape[:2], len(result)) for i in (x, y))
+        x, y = _half(x), _half(y)
     return float(result.mean())
+
+
+def _half(image: np.ndarray) -> np.ndarray:
+    height, width, channels = image.shape
+    return cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA).reshape(height // 2, width // 2, channels)
 
 
 def _ssim(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -60,10 +65,12 @@ def _ssim(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return similarity.mean((0, 1)), contrast.mean((0, 1))
 
 
-def bd_rate(ours: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]]) -> float | None:
+def bd_rate(
+    ours: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]], rates: tuple[float, float] = RATES
+) -> float | None:
     """How many bits ours takes more than the other at the same PSNR, as a share; negative is fewer (Bjøntegaard 2001).
 
-    Curves are points (bits a pixel, dB). The mean over the decibels at which the other has 0.2 to 1.0 bits a pixel and both curves have
+    Curves are points (bits a pixel, dB). The mean over the decibels at which the other has so many bits a pixel (`rates`) and both curves have
     points, of the difference of the logarithms of bits, which are interpolated monotonically. None where there are no such decibels.
     """
     first, second = _rising(ours), _rising(other)
@@ -71,7 +78,7 @@ def bd_rate(ours: Sequence[tuple[float, float]], other: Sequence[tuple[float, fl
         return None
     rate = np.log(second[:, 0])
     quality = PchipInterpolator(rate, second[:, 1])
-    least, most = (float(quality(np.clip(np.log(bits), rate[0], rate[-1]))) for bits in RATES)
+    least, most = (float(quality(np.clip(np.log(bits), rate[0], rate[-1]))) for bits in rates)
     low, high = max(least, first[0, 1]), min(most, first[-1, 1])
     if high - low < 0.1:
         return None

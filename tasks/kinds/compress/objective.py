@@ -27,7 +27,8 @@ class Objective(objective.Objective):
 
     def draw(self, data: Examples, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A batch of squares (B, 3, H, W), and a level of quality for each (B,)."""
-        geometry = augment.Geometry(self.recipe.augment, rows, data.images.shape[1:3], rng)
+        height, width = data.images.shape[1:3]
+        geometry = augment.Geometry(self.recipe.augment, rows, (height, width), rng)
         levels = torch.from_numpy(rng.uniform(0, codec.ANCHORS - 1, len(rows)).astype(np.float32))
         return to_float(geometry(data.images)), levels.to(data.device)
 
@@ -48,7 +49,8 @@ class Objective(objective.Objective):
                     "bpp": curve[-1][0],
                     "psnr": float(np.mean([metrics.decibels(error) for error in errors.tolist()])),
                 }
-        against = metrics.bd_rate(curve, self._jpeg(images))
+        # Squares that were made smaller take more bits a pixel than photographs: all qualities that both curves have count.
+        against = metrics.bd_rate(curve, self._jpeg(images), (1e-3, 1e3))
         found = {"loss": float(np.mean(losses)), **middle}
         # Where the curves share no quality, as before the first steps, ours is counted as ten times as large.
         return {**found, "bd_rate_jpeg": 9.0 if against is None else against}

@@ -32,10 +32,10 @@ def test_every_folder_is_a_kind_and_whole() -> None:
 
 def test_an_unknown_kind_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(
-        Error, match=r"unknown kind of task 'clasify'; did you mean classify\? allowed: classify, detect, translate"
+        Error, match=r"unknown kind of task 'clasify'; did you mean classify\? allowed: classify, compress, detect, translate"
     ):
         kinds.find("clasify")
-    with pytest.raises(Error, match=r"unknown kind of task 'sing'; allowed: classify, detect, translate"):
+    with pytest.raises(Error, match=r"unknown kind of task 'sing'; allowed: classify, compress, detect, translate"):
         kinds.metrics("sing")
 
 
