@@ -45,7 +45,9 @@ def ms_ssim(picture: np.ndarray, original: np.ndarray) -> float:
 
 
 def _half(image: np.ndarray) -> np.ndarray:
+    """Means of two by two pixels; an odd last row or column is left out."""
     height, width, channels = image.shape
+    image = image[: height // 2 * 2, : width // 2 * 2]
     return cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA).reshape(height // 2, width // 2, channels)
 
 
