@@ -1,16 +1,12 @@
 """What the training loop asks of a codec: squares at random qualities, and its curve of bits and quality on validation."""
 
-import io
-from typing import Any
-
 import numpy as np
-import PIL.Image
 import torch
 from torch import Tensor, nn
 
 from models import codec
 from tasks import kinds
-from tasks.kinds.compress import metrics
+from tasks.kinds.compress import codecs, metrics
 from tasks.learning import augment, objective
 from tasks.learning.tensors import Examples, autocast, to_bytes, to_float
 
@@ -83,8 +79,5 @@ class Objective(objective.Objective):
 
 
 def _jpeg(pixels: np.ndarray, quality: int) -> tuple[float, float]:
-    content = io.BytesIO()
-    options: dict[str, Any] = {"quality": quality, "optimize": True, "progressive": True}
-    PIL.Image.fromarray(pixels).save(content, "JPEG", subsampling=2, **options)
-    with PIL.Image.open(content) as image:
-        return 8 * content.tell() / pixels[..., 0].size, metrics.psnr(np.asarray(image), pixels)
+    content = codecs.write("jpeg", pixels, quality)
+    return 8 * len(content) / pixels[..., 0].size, metrics.psnr(codecs.read(content), pixels)

@@ -12,7 +12,7 @@ from tasks import config
 from tasks.common.files import write_json
 from tasks.datasets.data import Data
 from tasks.evaluate import evaluate
-from tasks.kinds.compress import codecs, data
+from tasks.kinds.compress import codecs, data, objective
 from tasks.preprocess import prepare
 from tasks.profile import Profile
 from tasks.train import train
@@ -114,3 +114,10 @@ def test_the_other_codecs_file_of_a_size(codec: str) -> None:
     content, quality = codecs.of_size(codec, pixels, largest // 3)
     assert len(content) <= largest // 3 < len(codecs.write(codec, pixels, min(100, quality + 3)))
     assert np.abs(codecs.read(content).astype(int) - pixels).mean() < 20
+
+
+def test_the_curve_that_validation_is_held_against_is_jpegs() -> None:
+    pixels = photograph(512, 64)
+    bits, quality = objective._jpeg(pixels, 80)
+    assert bits == 8 * len(codecs.write("jpeg", pixels, 80)) / (512 * 64)
+    assert 25 < quality < 45
