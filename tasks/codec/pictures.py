@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.codec import ANCHORS, BLOCK, CHANNELS, LEVELS, MULTIPLE, QUALITIES, Codec, around, board
-from models.fixed import FRACTION, LARGEST_WEIGHT, WEIGHT_FRACTION, Fixed, integers
+from models.fixed import FRACTION, LARGEST, WEIGHT_FRACTION, Fixed, integers
 from tasks.codec import coder
 from tasks.learning.tensors import autocast
 
@@ -38,7 +38,7 @@ class Pictures:
         with torch.inference_mode():
             levels = torch.arange(QUALITIES + 1, dtype=torch.float64) * (ANCHORS - 1) / QUALITIES
             # The quantiser's steps, in units of 2**-12. In float64 processors differ in the last of 53 bits, of which 27 are kept at most.
-            self.steps = integers(1 / network.gain(levels)[..., 0, 0], WEIGHT_FRACTION).clamp(1, LARGEST_WEIGHT)
+            self.steps = integers(1 / network.gain(levels)[..., 0, 0], WEIGHT_FRACTION).clamp(1, LARGEST)
             self.prior = [integers(p).numpy() for p in (network.prior_means, network.prior_scales)]
         self.identity = self._digest()[:8]
 

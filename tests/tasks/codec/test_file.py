@@ -72,11 +72,12 @@ def test_strips_have_no_seams(network: Pictures, monkeypatch: pytest.MonkeyPatch
     assert all((a != b).float().mean() < 1e-3 for a, b in zip(whole, strips, strict=True))
 
 
-def test_the_integers_give_the_picture_that_the_network_gives(network: Pictures) -> None:
+@pytest.mark.parametrize("quality", [0, 50, 100])
+def test_the_integers_give_the_picture_that_the_network_gives(network: Pictures, quality: int) -> None:
     pixels = photograph()
-    found = file.decompress(network, file.compress(network, file.Picture(pixels), 50)).pixels
+    found = file.decompress(network, file.compress(network, file.Picture(pixels), quality)).pixels
     with torch.inference_mode():
-        outputs = network.network(torch.tensor(pixels).permute(2, 0, 1)[None] / 255)
+        outputs = network.network(torch.tensor(pixels).permute(2, 0, 1)[None] / 255, quality / 20)
     expected = (outputs[0].permute(1, 2, 0) * 255).round().clamp(0, 255).numpy()
     assert np.abs(found - expected).max() <= 2
 
