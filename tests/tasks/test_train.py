@@ -151,7 +151,9 @@ def test_a_second_training_at_the_same_time_is_refused_by_name(make_profile: Mak
     while not (state / "seed-0.pt").exists() and time.monotonic() < give_up and first.poll() is None:
         time.sleep(0.01)
     try:
-        with pytest.raises(Error, match=r"classes is being trained already; wait for .*train/classes/lock is held by process"):
+        with pytest.raises(
+            Error, match=r"classes is being trained already; wait for .*train/classes/lock is held by process"
+        ):
             train(profile, "classes")
         assert first.poll() is None, "the first goes on"
         # Another experiment, and a run of one's own, are not held up.
