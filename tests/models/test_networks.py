@@ -40,7 +40,10 @@ def channels(name: str) -> int:
 def test_the_output_has_the_shape_of_its_kind(name: str) -> None:
     outputs = network(name).train(kind(name) != "detect")(images())
     size = (SHAPE.size, SHAPE.size)
-    expected = {"classify": (4, SHAPE.outputs), "translate": (4, channels(name), *size), "detect": (4, 100, 6)}
+    expected = {
+        "classify": (4, SHAPE.outputs), "translate": (4, channels(name), *size), "detect": (4, 100, 6),
+        "compress": (4, SHAPE.inputs, *size),
+    }  # fmt: skip
     assert outputs.shape == expected[kind(name)]
     assert outputs.isfinite().all()
 
@@ -55,6 +58,8 @@ def examples(name: str) -> Examples:
         "translate": torch.from_numpy(rng.integers(0, 256, (4, SHAPE.size, SHAPE.size, channels(name)), np.uint8)),
         # The last image has none.
         "detect": torch.tensor([*rows, [[0, 0, 0, 0, -1, 0]] * 5]),
+        # A codec's target is the image.
+        "compress": torch.from_numpy(pixels),
     }
     return Examples({"images": torch.from_numpy(pixels), "targets": targets[kind(name)]})
 

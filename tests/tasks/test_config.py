@@ -87,7 +87,7 @@ def wrong(path: str, value: Any) -> dict[str, Any]:
         ("preprocess.tiny-classes.dataset", "patch", ["preprocess.tiny-classes.dataset", "did you mean patches"]),
         ("preprocess.tiny-classes.sizes", 4, ["preprocess.tiny-classes.sizes", "did you mean size"]),
         ("preprocess.tiny-classes.max_bad_share", 2, ["preprocess.tiny-classes.max_bad_share", "less than or equal to 1"]),
-        ("preprocess.tiny-classes.task", "clasify", ["preprocess.tiny-classes", "classify", "translate", "detect"]),
+        ("preprocess.tiny-classes.task", "clasify", ["preprocess.tiny-classes", "classify", "compress", "translate", "detect"]),
         ("download.cifar", {}, ["download.cifar", "did you mean cifar10"]),
         ("download.patches", {"train_images": 3}, ["download.patches", "only coco-mini"]),
         ("device", "gpu", ["device", "cuda"]),

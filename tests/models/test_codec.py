@@ -1,0 +1,91 @@
+"""The codec begins as the DCT; its model of coefficients knows what a decoder knows; integers give what floats give."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.fft import dctn
+
+import models
+from models import Shape, codec
+from models.fixed import FRACTION, Fixed, integers
+
+SMALL = {"width": 32, "blocks": 1, "features": 16, "hidden": 32, "hyper": 8}
+
+
+def small() -> codec.Codec:
+    torch.manual_seed(0)
+    network = models.build("codec", Shape(3, 3, 64), SMALL)
+    assert isinstance(network, codec.Codec)
+    return network.eval()
+
+
+def test_the_sizes() -> None:
+    assert models.count_parameters(models.build("codec", Shape(3, 3, 64), {})) == pytest.approx(1.13e6, rel=0.01)
+    assert models.count_parameters(small()) < 200_000
+
+
+def test_the_linear_transform_begins_as_the_dct_of_ycbcr() -> None:
+    block = np.random.default_rng(0).random((8, 8, 3))
+    luma = block @ [0.299, 0.587, 0.114]
+    pixels = torch.nn.functional.pixel_unshuffle(torch.from_numpy(block).permute(2, 0, 1)[None].float(), 8)
+    found = torch.nn.functional.conv2d(pixels, codec.dct()[..., None, None])[0, :, 0, 0].numpy()
+    expected = dctn(luma, norm="ortho")
+    assert found[0] == pytest.approx(expected[0, 0], abs=1e-4)
+    assert found[3:9:3] == pytest.approx([expected[0, 1], expected[1, 0]], abs=1e-4)
+    assert found[-3] == pytest.approx(expected[7, 7], abs=1e-4)
+
+
+def test_a_higher_level_leaves_less_error_and_takes_more_bits() -> None:
+    network = small()
+    image = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        bits, errors = zip(
+            *[(b.item(), (x - image).square().mean().item()) for b, x in (network.measure(image, t) for t in (0, 2.5, 5))]
+        )
+    assert bits[0] < bits[1] < bits[2]
+    assert errors[0] > errors[1] > errors[2]
+
+
+@pytest.mark.parametrize("place", [(2, 3), (3, 3)])
+def test_a_coefficient_is_not_its_own_context(place: tuple[int, int]) -> None:
+    """Means and scales of a place depend on coarser groups and, in the second half, on its neighbours: never on what is decoded later."""
+    network = small()
+    rounded = torch.zeros(1, codec.CHANNELS, 8, 8, requires_grad=True)
+    with torch.no_grad():
+        features = network.features(torch.randn(1, 8, 2, 2), torch.full((1, 1, 2, 2), 0.5))
+    start = 0
+    for (means, scales), size in zip(network.parameters_of(features, rounded), network.sizes, strict=True):
+        (gradient,) = torch.autograd.grad((means + scales)[0, :, *place].sum(), rounded, retain_graph=True, allow_unused=True)
+        seen = torch.zeros_like(rounded) if gradient is None else gradient
+        own = seen[0, start : start + size].abs().sum(0)
+        second = codec.board(8, 8)
+        assert not own[second].any(), "of its own group a place sees the first half alone"
+        assert bool(own.any()) == bool(second[place])
+        assert not seen[0, start + size :].any(), "and nothing of finer groups"
+        start += size
+
+
+def test_bits_are_those_of_the_integrated_gaussian() -> None:
+    values = torch.arange(-40.0, 41)
+    found = codec.bits(values, torch.tensor(0.3), torch.tensor(1.0))
+    assert torch.exp2(-found).sum().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_integers_give_what_floats_give() -> None:
+    network = small()
+    coefficients, plane = 4 * torch.randn(1, codec.CHANNELS, 8, 8), torch.full((1, 1, 8, 8), 0.5)
+    with torch.inference_mode():
+        expected = network.synthesise(coefficients, plane)
+        found = network.synthesise(integers(coefficients).float(), integers(plane).float(), Fixed())
+    assert torch.equal(found, found.round())
+    assert (found / 2**FRACTION - expected).abs().max() < 0.05
+
+
+def test_sums_that_might_not_be_exact_are_refused() -> None:
+    with pytest.raises(ValueError, match="may not be exact"):
+        Fixed().of(torch.nn.Conv2d(2**14, 1, 1))
+
+
+def test_grey_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="takes colour images, not 1 channels"):
+        models.build("codec", Shape(1, 1, 64), {})

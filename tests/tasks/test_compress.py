@@ -1,0 +1,78 @@
+"""The command line: a folder becomes files and pictures again; what cannot be used is named, and the rest is done."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tasks import compress, kinds
+from tasks.common.errors import Error
+from tests.tasks.codec.test_file import photograph, save
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    save(tmp_path / "small.safetensors")
+    return tmp_path / "small.safetensors"
+
+
+def run(source: Path, to: Path, weights: Path, **options: object) -> None:
+    compress.main(source, to, **{"quality": 50, "opens": False, "experiment": "codec", "weights": weights, **options})  # type: ignore[arg-type]
+
+
+def test_a_folder_is_compressed_and_opened(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photographs = tmp_path / "in"
+    (photographs / "deep").mkdir(parents=True)
+    PIL.Image.fromarray(photograph(200, 180)).save(photographs / "a.png")
+    PIL.Image.fromarray(photograph(60, 50)).save(photographs / "a.jpg")
+    PIL.Image.fromarray(np.dstack([photograph(), photograph()[..., 0]])).save(photographs / "deep" / "b.webp", lossless=True)
+    (photographs / "broken.png").write_bytes(b"no picture")
+    run(photographs, tmp_path / "out", weights)
+    assert sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.drc")) == [
+        "a.jpg.drc", "a.png.drc", "deep/b.drc",
+    ]  # fmt: skip
+    said = capsys.readouterr().err
+    assert "broken.png: no picture in a format that is read here" in said
+    assert "3 done, 1 skipped" in said
+    assert (tmp_path / "out" / "a.png.drc").stat().st_size < (photographs / "a.png").stat().st_size
+    run(tmp_path / "out", tmp_path / "back", weights, opens=True)
+    with PIL.Image.open(tmp_path / "back" / "a.png.png") as opened:
+        assert opened.size == (180, 200)
+        assert np.abs(np.asarray(opened).astype(int) - photograph(200, 180)).mean() < 12
+    with PIL.Image.open(tmp_path / "back" / "deep" / "b.png") as opened:
+        assert opened.mode == "RGBA"
+
+
+def test_a_single_file_that_cannot_be_used_is_an_error(tmp_path: Path, weights: Path) -> None:
+    (tmp_path / "a.drc").write_bytes(b"GIF89a")
+    with pytest.raises(Error, match=r"a\.drc: not a file of this codec"):
+        run(tmp_path / "a.drc", tmp_path / "b.png", weights, opens=True)
+    assert not (tmp_path / "b.png").exists()
+    with pytest.raises(Error, match="no such file or folder"):
+        run(tmp_path / "nothing", tmp_path / "out", weights)
+    with pytest.raises(Error, match=r"b\.jpg: what is written are \.png files"):
+        run(tmp_path / "a.drc", tmp_path / "b.jpg", weights, opens=True)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Error, match="nothing to compress"):
+        run(tmp_path / "empty", tmp_path / "out", weights)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, weights: Path) -> None:
+    PIL.Image.fromarray(photograph()).save(tmp_path / "a.png")
+    root = Path(compress.__file__).parents[1]
+    with pytest.raises(Error, match="which is no codec"):
+        run(tmp_path / "a.png", tmp_path / "out", root / "models" / "weights" / "emotion.safetensors")
+
+
+def test_apply_shows_what_is_left_of_a_photograph(tmp_path: Path, weights: Path) -> None:
+    from tasks.learning.weights import load
+
+    network, configuration = load(weights)
+    shares: list[float] = []
+    kinds.part("compress", "use").apply(network, configuration, photograph(), "a.png", tmp_path / "a.png", shares.append)
+    with PIL.Image.open(tmp_path / "a.png") as opened:
+        assert np.abs(np.asarray(opened).astype(int) - photograph()).mean() < 15
+    assert sum(shares) == 1
+    assert json.loads(configuration.model_dump_json())["task"] == "compress"
