@@ -142,7 +142,7 @@ def _params(profile: Profile, stage: Stage, old: Mapping[str, Any], renamed: Ren
     ours = flat(now)
     for place, value in ours.items():
         former = renamed.old(place)
-        if former in then and then[former] != value:
+        if former in then and _number(then[former]) != _number(value):
             raise Error(f"{place} was {then[former]!r}, and is {value!r}")
     known = {renamed.old(place) for place in ours} | {place for place, value in then.items() if value in ({}, [])}
     sections = {renamed.old(key) for key in stage.params}
@@ -151,6 +151,18 @@ def _params(profile: Profile, stage: Stage, old: Mapping[str, Any], renamed: Ren
         if ours_once and place not in known and place not in renamed.gone:
             raise Error(f"{place} was {then[place]!r}, and is no more")
     return now
+
+
+def _number(value: Any) -> Any:
+    """The value with its texts as the numbers that they spell: YAML 1.1 takes `5e-05` for a text, and our steps take it for a number."""
+    if isinstance(value, list):
+        return [_number(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0] if __doc__ else None)
