@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.adopt import Renamed
+from tasks.adopt import Renamed, _number
 from tasks.adoption import lockfile
 from tests.conftest import ROOT
 from tests.tasks.test_clone import PARAMS, run
@@ -106,3 +106,10 @@ def test_a_change_of_numbers_is_refused_and_so_is_a_change_without_proof(project
     with pytest.raises(AssertionError, match=r"train@others: .* give other numbers"):
         run(project, sys.executable, "-m", "tasks.adopt", "record")
     assert stale(project) == {"train@others"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [("5e-05", 5e-05, True), (["5e-05", 0.1], [5e-05, 0.1], True), ("sgd", "adam", False)]
+)
+def test_a_number_that_yaml_took_for_a_text_is_the_same_number(one: object, other: object, same: bool) -> None:
+    assert (_number(one) == _number(other)) is same
