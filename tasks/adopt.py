@@ -12,7 +12,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,6 +65,8 @@ def adopt(profile: Profile, names: list[str] | None = None) -> dict[str, str]:
     recorded, renamed, proofs = lockfile.read(folder), Renamed.read(folder), proof.read(folder)
     wanted = set(names) if names else {*profile.params.experiments, *profile.params.sweeps}
     refused: dict[str, str] = {}
+    # What an adopted stage's output was recorded as, and is: a stage that took the one takes the other.
+    moved: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for name, stage in lockfile.stages(folder).items():
         step, _, key = name.partition("@")
         if step not in STEPS or key not in wanted:
@@ -73,10 +75,12 @@ def adopt(profile: Profile, names: list[str] | None = None) -> dict[str, str]:
         try:
             if old is None:
                 raise Error("it was never recorded")
-            recorded[name] = _adopted(profile, stage, step, key, old, renamed, proofs.get(key))
+            recorded[name] = _adopted(profile, stage, step, key, old, renamed, proofs.get(key), moved)
         except Error as error:
             refused[name] = str(error)
             continue
+        was = {entry["path"]: entry for entry in old.get("outs", ())}
+        moved += [(was[entry["path"]], entry) for entry in recorded[name]["outs"] if entry["path"] in was]
         if (former := renamed.stages.get(name)) and former != name:
             del recorded[former]
     lockfile.write(folder, dict(sorted(recorded.items())))
@@ -91,6 +95,7 @@ def _adopted(
     old: Mapping[str, Any],
     renamed: Renamed,
     proved: Mapping[str, Any] | None,
+    moved: Sequence[tuple[dict[str, Any], dict[str, Any]]],
 ) -> dict[str, Any]:
     """What dvc.lock says of a stage from now on. Raises Error where it cannot be adopted."""
     now = code.digest(profile.folder, step, key)
@@ -110,6 +115,7 @@ def _adopted(
     params = _params(profile, stage, old, renamed)
     before = {entry["path"]: entry for entry in (*old.get("deps", ()), *old.get("outs", ()))}
     deps = [_entry(profile.folder, path, before, here=path.startswith("data/code/")) for path in sorted(stage.deps)]
+    deps = [next((entry for was, entry in moved if was == dep), dep) for dep in deps]
     outs = [_entry(profile.folder, path, before, here=True) for path in sorted(stage.outs)]
     return {"cmd": stage.cmd, "deps": deps, "params": {"params.yaml": params}, "outs": outs}
 
