@@ -116,7 +116,13 @@ def _figures(task: str, folder: Path) -> list[dict[str, Any]]:
 
 
 def _figure(path: Path, figure: Figure) -> dict[str, Any]:
-    return {"uri": pictures.inline(path.read_bytes(), figure.pixels), "caption": figure.caption, "kind": Path(figure.file).stem}
+    return {"uri": inlined(path, figure), "caption": figure.caption, "kind": Path(figure.file).stem}
+
+
+def inlined(path: Path, figure: Figure) -> str:
+    """The data URI of a figure. The small picture that git keeps goes in as it is: without losses it would take several times the bytes."""
+    content = path.read_bytes()
+    return pictures.uri(content) if path.name == SHOWN else pictures.inline(content, figure.pixels)
 
 
 def _template(task: str) -> str | None:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks import studies
-from tasks.imaging import pictures
 from tasks.kinds import Metric
 from tasks.profile import Profile
 from tasks.reports.numbers import number
 from tasks.reports.reading import read_json
-from tasks.reports.sections import SHOWN
+from tasks.reports.sections import SHOWN, inlined
 
 
 def results(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -48,4 +47,4 @@ def _figures(profile: Profile, name: str, module: Any) -> list[dict[str, str]]:
     there = [(folder / "plots" / f.file, f) for f in module.FIGURES if (folder / "plots" / f.file).exists()]
     if not there and (folder / SHOWN).exists() and module.FIGURES:
         there = [(folder / SHOWN, module.FIGURES[0])]
-    return [{"uri": pictures.inline(path.read_bytes(), f.pixels), "caption": f"{name}: {f.caption}"} for path, f in there]
+    return [{"uri": inlined(path, f), "caption": f"{name}: {f.caption}"} for path, f in there]
