@@ -19,7 +19,7 @@ from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.files import sha256, write_json
 from tasks.imaging.images import Undecodable, as_channels, center_square, resize, write_png
-from tasks.inside import maps
+from tasks.inside import CLASSIFIERS, maps
 from tasks.inside.saliency import shown
 from tasks.learning import weights
 from tasks.learning.tensors import predict, to_float
@@ -51,7 +51,7 @@ def find_network(profile: Profile, name: str) -> tuple[torch.nn.Module, weights.
     else:
         known_to_user(name, sorted({*profile.params.experiments, *embedded_classifiers()}), "network")
     network, configuration = weights.load(weights.verified(path), devices.choose(profile.params.device))
-    if configuration.task != "classify":
+    if configuration.task != CLASSIFIERS:
         raise Error(f"{name}: no classifier, so it has no scores of classes; take squeezenet, or an experiment that classifies")
     return network.requires_grad_(False), configuration, path
 

@@ -13,7 +13,7 @@ from tasks.common import bars
 from tasks.common.errors import Error
 from tasks.datasets.data import Data
 from tasks.imaging import figures
-from tasks.inside import attacks
+from tasks.inside import CLASSIFIERS, attacks
 from tasks.kinds.classify import data as classification
 from tasks.kinds.translate.metrics import per_image
 from tasks.studies.adversarial import Block
@@ -30,11 +30,11 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     if "network" not in studied.networks:
         raise Error(f"studies.{name}: names no network; give `network` (an experiment) or `embedded`")
     for network, configuration in studied.networks.values():
-        if configuration.task != "classify":
+        if configuration.task != CLASSIFIERS:
             raise Error(f"studies.{name}: {configuration.experiment} is no classifier; an attack changes the answer of one")
         network.requires_grad_(False)
     network, configuration = studied.networks["network"]
-    labelled = studied.info.task == "classify" and configuration.classes == studied.info.classes
+    labelled = studied.info.task == CLASSIFIERS and configuration.classes == studied.info.classes
     data = Data(studied.data, "test" if labelled else "val")
     pixels = np.array(data.images[: block.images])
     if pixels.shape[-1] != configuration.inputs:

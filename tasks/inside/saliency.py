@@ -13,7 +13,7 @@ from tasks.common import bars
 from tasks.common.errors import Error
 from tasks.datasets.data import Data
 from tasks.imaging import figures
-from tasks.inside import maps, sanity, voc
+from tasks.inside import CLASSIFIERS, DETECTION, maps, sanity, voc
 from tasks.kinds.detect import data as detection
 from tasks.kinds.detect.detections import CORNERS
 from tasks.learning.tensors import predict, to_float
@@ -28,7 +28,7 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     if "network" not in studied.networks:
         raise Error(f"studies.{name}: names no network; give `network` (an experiment) or `embedded`")
     network, configuration = studied.networks["network"]
-    if configuration.task != "classify":
+    if configuration.task != CLASSIFIERS:
         raise Error(f"studies.{name}: {configuration.experiment} is no classifier; saliency explains the scores of classes")
     network.requires_grad_(False)
     data = Data(studied.data, "val")
@@ -106,7 +106,7 @@ def _pointing(
     network: nn.Module, images: Tensor, logits: Tensor, data: Data, info: Any, settings: maps.Settings, block: Block
 ) -> dict[str, float]:
     """The pointing game: an object of each class that an image has, its most probable class of ImageNet explained. Empty without such."""
-    if info.task != "detect" or logits.shape[1] != IMAGENET:
+    if info.task != DETECTION or logits.shape[1] != IMAGENET:
         return {}
     table = detection.boxes(data)
     table = table[~table["difficult"] & (table["image"] < len(images))]
