@@ -229,7 +229,7 @@ def test_wrong_arguments_are_refused_before_any_work(profile: Profile, tmp_path:
     save(profile, "classes")
     for arguments, message in (
         (("pair", source, to), "did you mean pairs"),
-        (("classes", source, to), "task classify makes no pictures; allowed: detect, translate"),
+        (("classes", source, to), "task classify makes no pictures; allowed: compress, detect, translate"),
         (("classes", source, to, own), "weights of pairs, not of classes"),
         (("pairs", tmp_path / "nowhere", to), "no such file or folder"),
         (("pairs", source, tmp_path / "file"), "give another folder"),

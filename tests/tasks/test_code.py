@@ -185,6 +185,7 @@ def test_a_constant_changes_the_digests_of_its_dependants_and_no_others(copy: Pa
         if block["network"] == "cnn"
     }
     own |= {f"train@{name}" for name in users} | {f"sweep@{name}" for name in sweeps}
+    own |= {f"study@{name}" for name, block in params["studies"].items() if {block["network"], block["other"]} & users}
     assert changed(before, digests(copy)) == own
 
 
