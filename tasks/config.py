@@ -1,11 +1,11 @@
 """`params.yaml`, read once into typed, frozen models.
 
-An unknown key, a missing one or a value out of range is refused before any work, naming the key and what is allowed:
+An unknown key, a missing one or a value out of range is refused before any work, naming line, key and what is allowed:
 
     python -m tasks.config [PARAMS]        check a file, and say what is in it
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tasks import kinds
 from tasks.common.errors import Error
-from tasks.params import explain
+from tasks.params import explain, lines, traps
 from tasks.params.experiment import CHECK, NONE, merged
 from tasks.params.params import Params
 from tasks.profile import Profile
@@ -27,7 +27,7 @@ HEAVY = ("experiments", "calibrate", "comparisons", "sweeps", "studies")
 def load(
     folder: Path | str = ".", changes: Mapping[str, Any] | None = None, experiments: bool = True, networks: bool = True
 ) -> Profile:
-    """Read `folder/params.yaml`. Raises Error that names each wrong key, and what is allowed there.
+    """Read `folder/params.yaml`. Raises Error that names each wrong key with its line, and what is allowed there.
 
     `changes`: blocks like the file's, which replace what they name and leave the rest. `experiments`: whether they are read.
     `networks`: whether architectures are held against their networks' files. Without either nothing of torch is imported.
@@ -39,12 +39,24 @@ def load(
         values = merged(values, changes)
     if not experiments and isinstance(values, Mapping):
         values = {**values, **{section: {} for section in HEAVY}}
+    _refuse(path, traps.infinite(values), changes)
     try:
-        return Profile(
-            folder=Path(folder), params=Params.model_validate(with_kinds(values, str(path)), context={CHECK: networks})
-        )
+        params = Params.model_validate(with_kinds(values, str(path)), context={CHECK: networks})
     except ValidationError as error:
-        raise Error("\n".join(f"{path}: {sentence}" for sentence in explain.every(error, Params))) from None
+        _refuse(path, explain.every(error, Params), changes)
+        raise
+    _refuse(path, (*traps.choices(params), *(traps.truths(params) if networks else ())), changes)
+    return Profile(folder=Path(folder), params=params)
+
+
+def _refuse(path: Path, sentences: Iterable[str], changes: Mapping[str, Any] | None) -> None:
+    """Raises Error with the sentences, if there are any, each with the line of its key; `changes` may stand in no line."""
+    said = []
+    for sentence in sentences:
+        line = None if changes else lines.line(path.read_text(encoding="utf-8"), sentence.partition(": ")[0])
+        said.append(f"{path}: {f'line {line}: ' if line else ''}{sentence}")
+    if said:
+        raise Error("\n".join(said)) from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -80,15 +80,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def private_folder(name: str, parent: Path | None = None) -> Path:
     """A folder of this user's in `parent`, the temporary folder by default, that nobody else can read or write; made if there is none.
 
-    The name is the same each time, so somebody else may have taken it. Raises Error where the folder is not ours alone.
+    The name is the same each time, so somebody else may have taken it. A folder of this user's that others can read, as earlier
+    versions made it, is closed to them. Raises Error where it is no folder, another user's, or one that others could write to.
     """
     path = (parent or Path(tempfile.gettempdir())) / (f"{name}-{os.getuid()}" if hasattr(os, "getuid") else name)
     with suppress(FileExistsError):
         path.mkdir(mode=0o700, parents=True)
     if hasattr(os, "getuid"):
         found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
             raise Error(f"{path}: not a folder of yours alone; remove it, or set TMPDIR to another folder")
+        if found.st_mode & 0o077:
+            path.chmod(0o700)
     return path
 
 

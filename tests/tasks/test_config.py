@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -6,11 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks import config
+from tasks import config, kinds
 from tasks.common.errors import Error
 from tasks.kinds.classify import Recipe
+from tasks.params import lines, traps
 from tasks.params.experiment import known_keys
 from tests.conftest import ROOT, experiment
+from tests.sweeps import block
 
 
 def params(**changes: Any) -> dict[str, Any]:
@@ -142,8 +145,13 @@ def test_a_folder_without_params_is_no_profile(tmp_path: Path) -> None:
         ("epochs: 2", "epochs: 2\n      epochs: 3", ["the key 'epochs' stands in line {line} too", "line {next}"]),
         ("epochs: 2", "epochs: 010", ["010 is read as 8 by YAML", "line {line}"]),
         ("epochs: 2", "epochs: 1:30", ["1:30 is read as 90 by YAML", "line {line}"]),
-        ("epochs: 2", "epochs: yes", ["experiments.one.train.epochs: Input should be a number"]),
-        ("lr: 0.01", "lr: .inf", ["experiments.one.train.optimizer.lr", "finite", "not inf"]),
+        ("epochs: 2", "epochs: yes", ["line {line}: experiments.one.train.epochs: Input should be a number"]),
+        ("lr: 0.01", "lr: .inf", ["line {line}: experiments.one.train.optimizer.lr", "finite", "not inf"]),
+        (
+            "loss: cross-entropy",
+            "loss: cross-entropy\n      select: .nan",
+            ["line {next}: experiments.one.train.select", "not nan"],
+        ),
     ],
 )
 def test_what_yaml_reads_otherwise_than_people_is_refused(tmp_path: Path, line: str, becomes: str, says: list[str]) -> None:
@@ -156,6 +164,81 @@ def test_what_yaml_reads_otherwise_than_people_is_refused(tmp_path: Path, line: 
         config.load(tmp_path)
     for words in says:
         assert words.format(line=number, next=number + 1) in str(caught.value)
+
+
+NO_NUMBER = "Input should be a number, or a word in quotes (YAML reads yes, no, on and off as true and false)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "says"),
+    [
+        ({"architecture": {"widths": [True]}}, "- true", f"experiments.one.architecture.widths.0: {NO_NUMBER}"),
+        ({"architecture": {"width": [8]}}, "one:", "experiments.one: architecture.width: "),
+        (
+            {"train": {"select": "accuracy_flip"}},
+            "select: accuracy_flip",
+            "experiments.one.train.select: 'accuracy_flip' is measured on test alone",
+        ),
+        (
+            {"train": {"early_stopping": {"metrics": ["accuracy_flip"], "patience": 1}}},
+            "metrics:",
+            "experiments.one.train.early_stopping.metrics: 'accuracy_flip' is measured on test alone",
+        ),
+    ],
+)
+def test_a_wrong_value_of_an_experiment_is_refused_with_line_and_key(
+    tmp_path: Path, changes: dict[str, Any], line: str, says: str
+) -> None:
+    own = experiment("classify")
+    values = params(experiments={"one": {**own, **changes, "train": {**own["train"], **changes.get("train", {})}}})
+    with pytest.raises(Error) as caught:
+        load(tmp_path, values)
+    number, _, sentence = str(caught.value).partition(": line ")[2].partition(": ")
+    assert sentence.startswith(says)
+    assert (tmp_path / "params.yaml").read_text().splitlines()[int(number) - 1].strip() == line
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"time_budget": float("inf")}, "time_budget"),
+        ({"architecture": {"widths": [True, 8]}}, "architecture.widths.0"),
+        ({"space": {"architecture.widths.0": {"choice": [True, 8]}}}, "space.architecture.widths.0"),
+        ({"objective": {"name": "accuracy_flip"}}, "objective.name"),
+        ({"resources": {"cpu": float("inf")}}, "resources.cpu"),
+    ],
+)
+def test_a_wrong_value_of_a_sweep_is_refused_with_line_and_key(tmp_path: Path, changes: dict[str, Any], place: str) -> None:
+    (tmp_path / "params.yaml").write_text(text := yaml.safe_dump(params(sweeps={"tiny": block(**changes)}), sort_keys=False))
+    with pytest.raises(Error, match=rf"params\.yaml: line \d+: sweeps\.tiny\.{place}: ") as caught:
+        config.load(tmp_path)
+    number = int(str(caught.value).partition(": line ")[2].partition(":")[0])
+    before = text.splitlines()[:number]
+    assert "sweeps:" in before
+    assert place.split(".")[0] in "".join(before[before.index("sweeps:") :])
+
+
+def test_the_line_of_a_key_that_is_merged_is_where_it_is_written() -> None:
+    text = "defaults: &d {a: 1,\n  b: 2}\none:\n  <<: *d\n  c.d: [5,\n   6]\n"
+    places = {"one.a": 1, "one.b": 2, "one.c.d": 5, "one.c.d.1": 6, "one.missing": 3, "nothing": None, "": None}
+    assert {place: lines.line(text, place) for place in places} == places
+
+
+def test_what_changes_name_is_said_without_a_line(tmp_path: Path) -> None:
+    load(tmp_path, params())
+    with pytest.raises(Error, match=r"params\.yaml: experiments\.one\.train\.epochs: "):
+        config.load(tmp_path, {"experiments": {"one": {"train": {"epochs": 0}}}})
+
+
+def test_what_is_measured_on_test_alone_is_what_trainings_do_not_measure() -> None:
+    """The committed results show it: of each kind, what evaluations have and validations have not."""
+    validated: dict[str, set[str]] = {}
+    for path in [*(ROOT / "results").glob("*/metrics.json"), *(ROOT / "full" / "results").glob("*/metrics.json")]:
+        result = json.loads(path.read_bytes())
+        if result["task"] in kinds.names():
+            validated.setdefault(result["task"], set()).update(result["val_metrics"])
+    for kind, measured in validated.items():
+        assert set(traps.test_alone(kind)) == set(kinds.metrics(kind)) - measured, kind
 
 
 def test_whole_numbers_as_people_write_them_are_read(tmp_path: Path) -> None:

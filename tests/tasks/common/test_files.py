@@ -157,9 +157,10 @@ def test_a_private_folder_is_ours_alone(tmp_path: Path) -> None:
     path = private_folder("compiled", tmp_path)
     assert path.stat().st_mode & 0o777 == 0o700
     assert private_folder("compiled", tmp_path) == path
-    path.chmod(0o755)
-    with pytest.raises(Error, match="not a folder of yours alone"):
-        private_folder("compiled", tmp_path)
+    for mode in (0o777, 0o770, 0o720):
+        path.chmod(mode)  # somebody else may have put something into it
+        with pytest.raises(Error, match="not a folder of yours alone"):
+            private_folder("compiled", tmp_path)
     path.rmdir()
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     path.symlink_to(tmp_path / "elsewhere")
@@ -167,8 +168,21 @@ def test_a_private_folder_is_ours_alone(tmp_path: Path) -> None:
         private_folder("compiled", tmp_path)
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
+def test_a_private_folder_that_others_may_read_is_closed_to_them(tmp_path: Path, mode: int) -> None:
+    path = private_folder("compiled", tmp_path)
+    (path / "kept").touch()
+    path.chmod(mode)
+    assert private_folder("compiled", tmp_path) == path
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert (path / "kept").exists()
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="giving a folder to another user is for root")
 def test_a_private_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    os.chown(private_folder("compiled", tmp_path), 12345, 12345)
+    path = private_folder("compiled", tmp_path)
+    path.chmod(0o755)
+    os.chown(path, 12345, 12345)
     with pytest.raises(Error, match="not a folder of yours alone"):
         private_folder("compiled", tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o755, "it is left as it is"
