@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.adopt import Renamed, _number
-from tasks.adoption import lockfile
+from tasks import code, config
+from tasks.adopt import Renamed, _number, adopt
+from tasks.adoption import lockfile, proof
+from tasks.common.files import write_json
 from tests.conftest import ROOT
 from tests.tasks.test_clone import PARAMS, run
 
@@ -41,6 +43,66 @@ def test_the_longest_renaming_of_a_place_counts() -> None:
     assert renamed.old("experiments.a.train.epochs") == "students.a.train.epochs"
     assert renamed.old("experiments.a.train.teacher.temperature") == "students.a.teacher.temperature"
     assert renamed.old("experiments.ab.train") == "experiments.ab.train"
+
+
+STAGES = ("train@others", "evaluate@others")
+WEIGHTS = "results/others/weights"
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A profile whose training and evaluation were recorded and proved, with the digests of code of another day."""
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    stages = lockfile.stages(tmp_path)
+    for path in {path for name in STAGES for path in (*stages[name].deps, *stages[name].outs)}:
+        file = tmp_path / path / "seed-0.safetensors" if path == WEIGHTS else tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(path)
+    values = yaml.safe_load(PARAMS)
+    lockfile.write(
+        tmp_path,
+        {
+            name: {
+                "cmd": stages[name].cmd,
+                "deps": [lockfile.entry(tmp_path, path) for path in sorted(stages[name].deps)],
+                "params": {"params.yaml": {key: lockfile.value_at(values, key) for key in stages[name].params}},
+                "outs": [lockfile.entry(tmp_path, path) for path in sorted(stages[name].outs)],
+            }
+            for name in STAGES
+        },
+    )
+    digests = {step: code.digest(tmp_path, step, "others") for step in ("train", "evaluate")}
+    write_json(tmp_path / proof.FILE, {"others": {"from": "a" * 40, "to": "b" * 40, "equal": True, "code": digests}})
+    return tmp_path
+
+
+def weights_of(folder: Path) -> list[dict[str, Any]]:
+    """What dvc.lock says of the weights: as the training's output, and as what the evaluation took."""
+    kept = lockfile.read(folder)
+    entries = (*kept[STAGES[0]]["outs"], *kept[STAGES[1]]["deps"])
+    return [entry for entry in entries if entry["path"] == WEIGHTS]
+
+
+def test_a_stage_that_took_an_adopted_output_takes_it_as_it_is_now(recorded: Path) -> None:
+    """Weights that are here in other bytes, such as those of the proof's own training, leave the evaluation up to date."""
+    (recorded / WEIGHTS / "seed-0.safetensors").write_text("other bytes")
+    assert adopt(config.load(recorded), ["others"]) == {}
+    assert weights_of(recorded) == [lockfile.entry(recorded, WEIGHTS)] * 2
+    digest = lockfile.entry(recorded, "data/code/evaluate/others")
+    assert digest in lockfile.read(recorded)[STAGES[1]]["deps"]
+
+
+def test_a_stage_that_took_another_output_stays_stale(recorded: Path) -> None:
+    stages = lockfile.read(recorded)
+    took = next(dep for dep in stages[STAGES[1]]["deps"] if dep["path"] == WEIGHTS)
+    took["md5"] = "0" * 32 + ".dir"
+    lockfile.write(recorded, stages)
+    (recorded / WEIGHTS / "seed-0.safetensors").write_text("other bytes")
+    assert adopt(config.load(recorded), ["others"]) == {}
+    is_now, was_taken = weights_of(recorded)
+    assert is_now == lockfile.entry(recorded, WEIGHTS)
+    assert was_taken == took, "what it was measured with is not what is here, and DVC sees that"
 
 
 @pytest.fixture
