@@ -26,6 +26,7 @@ import yaml
 from tasks.common.cli import QUIET
 from tasks.common.files import MACHINE, write_text
 from tasks.common.flat import flat
+from tasks.learning import champion, relocated
 from tasks.profile import Profile
 
 if TYPE_CHECKING:
@@ -57,22 +58,29 @@ PARAMETERS_A_BATCH = 100
 
 def uri(root: Path) -> str:
     """Where runs are kept: $MLFLOW_TRACKING_URI, or a database in the project's folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{(root / 'mlflow.db').as_posix()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own(root)
+
+
+def _own(root: Path) -> str:
+    """The database in the project's folder."""
+    return f"{SQLITE}{(root / 'mlflow.db').as_posix()}"
 
 
 def artifacts(root: Path) -> Path:
     """Where the files of runs are kept, for stores that are not servers."""
-    return root / "mlartifacts"
+    return root / relocated.FOLDER
 
 
 def connect(root: Path) -> "MlflowClient":
-    """A client of the store, whose database is made if there is none. Raises what MLflow raises."""
+    """A client of the store, whose database is made if there is none, and is put right where the project was moved. Raises what MLflow raises."""
     for name, value in (QUIET | SETTINGS).items():
         os.environ.setdefault(name, value)
     # MLflow takes seconds to import.
     from mlflow import MlflowClient
 
     with _alone(uri(root)):
+        if uri(root) == _own(root):
+            relocated.relocate(Path(_own(root).removeprefix(SQLITE)), root)
         return MlflowClient(uri(root))
 
 
@@ -178,13 +186,29 @@ class Run:
         self._attempt(write)
 
     def register(self, name: str, alias: str) -> None:
-        """Make the network that was logged last a version of the registered model `name`, to which `alias` points from now on."""
+        """Make the network that was logged last a version of the registered model `name`.
+
+        `alias` points to it from now on where nothing better on the same data has it (`tasks.learning.champion`). Where it stays with
+        another version, the new one's description says why.
+        """
 
         def write(client: "MlflowClient") -> None:
             if not client.search_registered_models(f"name = '{name}'"):
                 client.create_registered_model(name)
-            made = client.create_model_version(name, f"models:/{self._model}", self._id, model_id=self._model)
-            client.set_registered_model_alias(name, alias, made.version)
+            holder = client.get_registered_model(name).aliases.get(alias)
+            held = _find(client, str(client.get_model_version(name, holder).run_id)) if holder else None
+            why = champion.why_not(client, client.get_run(self._id), held) if held else ""
+            # A store that is no server looks `models:/<id>` up in MLflow's global store, which may be another one.
+            server = uri(self._root).startswith("http")
+            source = f"models:/{self._model}" if server else client.get_logged_model(str(self._model)).artifact_location
+            description = f"{alias} stays version {holder}: {why}" if why else None
+            made = client.create_model_version(name, source, self._id, description=description, model_id=self._model)
+            if why:
+                logger.warning(
+                    "%s: version %s of MLflow's model stays its %s, not version %s: %s", name, holder, alias, made.version, why
+                )
+            else:
+                client.set_registered_model_alias(name, alias, made.version)
 
         if self._model:
             self._attempt(write)

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from tasks.learning import tensors, tracking, weights
+from tasks import config
+from tasks.learning import relocated, tensors, tracking, weights
 from tasks.profile import Profile
 
 MakeProfile = Callable[..., Profile]
@@ -176,6 +178,75 @@ def test_a_model_says_what_it_takes_and_holds_no_pickle(make_profile: MakeProfil
     assert outputs == {"dtype": "float32", "shape": [-1, 3]}
     assert model.metadata["classes"] == ["red", "green", "blue"]
     assert {f.suffix for f in folder.rglob("*") if f.is_file()} <= {"", ".py", ".yaml", ".txt", ".json", ".safetensors"}
+
+
+def kept_in(project: Path, name: str) -> str:
+    """The id of a run with a file and a registered model in the project's own store."""
+    profile = config.load(project)
+    with tracking.run(profile, "classes", name, {}, {}) as run:
+        (project / "note.txt").write_text(name)
+        run.log_artifact(project / "note.txt", "notes")
+        configuration = weights.Configuration.model_validate({**TINY, "task": "classify", **NETWORKS["classify"]})
+        weights.save(project / "weights.safetensors", configuration.build().eval(), configuration)
+        run.log_model(project / "weights.safetensors", IMAGES)
+        run.register("tiny", "champion")
+    return str(run.id)
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning:mlflow")
+def test_a_project_that_was_copied_or_moved_finds_its_files_where_it_stands(
+    make_profile: MakeProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import pyfunc
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.chdir(tmp_path)
+    projects = [tmp_path / "a folder", tmp_path / "copied", tmp_path / "moved"]
+    make_profile().folder.rename(projects[0])
+    kept = {"first": kept_in(projects[0], "first")}
+    shutil.copytree(projects[0], projects[1])
+    shutil.rmtree(projects[0] / "mlartifacts")
+    kept["second"] = kept_in(projects[1], "second")
+    shutil.move(projects[1], projects[2])
+    client = tracking.connect(projects[2])
+    for said, run in kept.items():
+        assert Path(client.download_artifacts(run, "notes/note.txt")).read_text() == said
+        assert client.get_run(run).info.artifact_uri.startswith((projects[2] / "mlartifacts").as_uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{projects[2]}/mlflow.db")
+    assert len(pyfunc.load_model("models:/tiny@champion").predict(IMAGES)) == len(IMAGES)
+    assert client.get_model_version_by_alias("tiny", "champion").run_id == kept["first"]
+    assert not [path for path in projects[:2] if (path / "mlartifacts").exists()], "nothing is written where it stood"
+    assert not (tmp_path / "mlflow.db").exists(), "nor into the folder in which a command was run"
+
+
+def test_files_that_did_not_come_along_are_named(
+    make_profile: MakeProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    before = make_profile().folder
+    with tracking.run(config.load(before), "classes", "first", {}, {}):
+        pass
+    after = tmp_path / "after"
+    shutil.copytree(before, after, ignore=shutil.ignore_patterns("mlartifacts"))
+    for _ in range(2):  # it is said once
+        tracking.connect(config.load(after).root)
+    said = [record.getMessage() for record in caplog.records if record.name == relocated.__name__]
+    assert said == [
+        f"MLflow's files of classes ({(before / 'mlartifacts' / 'classes').as_uri()}) did not come along with the project; "
+        f"copy them into {after / 'mlartifacts'}"
+    ]
+
+
+def test_a_database_that_is_not_the_project_s_own_keeps_its_paths(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:
+    """Several projects may share one: the files of each stay where it put them."""
+    profile = make_profile()
+    with tracking.run(profile, "shared", "first", {}, {}) as run:
+        pass
+    was = data(client, run).info.artifact_uri
+    other = tmp_path / "other"
+    other.mkdir()
+    tracking.connect(other)
+    assert data(client, run).info.artifact_uri == was
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "never-answers"])
