@@ -1,0 +1,69 @@
+"""DVC, whose lock file is written a stage at a time: `bin/dvc ARGUMENTS`, as `dvc ARGUMENTS`.
+
+After each stage, DVC parses its whole lock file with a parser that keeps comments, and writes it anew. That takes 1.2 s at 70 stages, nine
+tenths of its own cost, and grows with the square of their number. Here the text of the stage alone is replaced. It is made by DVC's own
+writer, so that the file's bytes are the same. A file that DVC has not laid out itself goes DVC's own way.
+
+This file starts with every rebuild, and imports nothing of ours.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from dvc.dvcfile import Lockfile
+from dvc.log import logger
+from dvc.stage import serialize
+from dvc.utils.serialize import dumps_yaml
+
+HEAD = "schema: '2.0'\nstages:\n"
+# A line that a stage begins with, and that none of its others looks like.
+BEGINS = re.compile(r"^  (?=[^ ])", re.MULTILINE)
+KEY = re.compile(r"  [^ ?#-].*:")
+# A name for a value that another stage refers to.
+ALIAS = re.compile(r" [&*]\w")
+
+logger = logger.getChild(__name__)
+_dump_whole = Lockfile.dump_stages
+
+
+def split(text: str) -> dict[str, str] | None:
+    """A lock file's text as each stage's, by its first line, in order. None for a file that is not laid out as DVC does it."""
+    if not text.startswith(HEAD) or ALIAS.search(text):
+        return None
+    _, *blocks = BEGINS.split(text.removeprefix(HEAD)) or [""]
+    stages = {block.partition("\n")[0]: f"  {block}" for block in blocks}
+    whole = HEAD + "".join(stages.values())
+    regular = all(KEY.fullmatch(f"  {key}") for key in stages) and text.endswith("\n")
+    return stages if blocks and regular and whole == text else None
+
+
+def written(stage: dict[str, Any]) -> dict[str, str]:
+    """The text of a stage, {name: contents}, as DVC writes it; by its first line."""
+    return split(dumps_yaml({"schema": "2.0", "stages": stage})) or {}
+
+
+def dump_stages(lock: Lockfile, stages: list[Any], **options: Any) -> None:
+    """Write stages into the lock file, in place of what it has of them, or at its end: DVC's `Lockfile.dump_stages`."""
+    path = Path(lock.path)
+    text = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+    before = split(text)
+    new = [written(serialize.to_lockfile(stage, **options)) for stage in stages]
+    if before is None or not all(len(block) == 1 for block in new):
+        _dump_whole(lock, stages, **options)
+        return
+    after = dict(before)
+    for block in new:
+        after.update(block)
+    if after != before:
+        logger.info("Updating lock file '%s'", lock.relpath)
+        path.write_text(HEAD + "".join(after.values()), encoding="utf-8", newline="\n")
+        lock.repo.scm_context.track_file(lock.relpath)
+
+
+if __name__ == "__main__":
+    from dvc.cli import main
+
+    Lockfile.dump_stages = dump_stages
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The lock file that is written a stage at a time, held against DVC's own."""
+
+import os
+import string
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dvc.repo import Repo
+from dvc.utils.serialize import dumps_yaml, parse_yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.common import quick_dvc
+from tests.conftest import ROOT
+
+DVC = {"DVC's own": [sys.executable, "-m", "dvc"], "ours": [str(ROOT / "bin" / "dvc")]}
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(string.printable, max_size=100),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(string.ascii_letters, max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.text(string.ascii_letters + string.digits + "@-_", min_size=1, max_size=20)
+
+
+@given(
+    st.dictionaries(
+        NAMES, st.fixed_dictionaries({"cmd": st.text(string.printable, max_size=120), "params": VALUES}), min_size=1, max_size=4
+    )
+)
+def test_a_lock_file_is_split_into_what_its_stages_are_written_as(stages: dict[str, Any]) -> None:
+    text = dumps_yaml({"schema": "2.0", "stages": stages})
+    split = quick_dvc.split(text)
+    if split is None:  # which DVC then does its own way
+        return
+    assert quick_dvc.HEAD + "".join(split.values()) == text
+    assert [quick_dvc.written({name: contents}) for name, contents in stages.items()] == [dict([item]) for item in split.items()]
+
+
+def test_the_sample_s_lock_file_is_split() -> None:
+    text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
+    split = quick_dvc.split(text)
+    assert split is not None
+    assert split.keys() == {f"{name}:" for name in parse_yaml(text, "dvc.lock")["stages"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "stages:\n",
+        "schema: '2.0'\nstages: {}\n",
+        "schema: '2.0'\nstages:\n  a:\n    deps: &id001\n    - x\n  b:\n    deps: *id001\n",
+        "schema: '2.0'\nstages:\n  # by hand\n  a:\n    cmd: b\n",
+        "schema: '2.0'\nstages:\n  a:\n    cmd: b\n  a:\n    cmd: c\n",
+        "schema: '2.0'\nstages:\n<<<<<<< ours\n  a:\n    cmd: b\n",
+    ],
+)
+def test_what_dvc_did_not_lay_out_is_left_to_dvc(text: str) -> None:
+    assert quick_dvc.split(text) is None
+
+
+def _project(folder: Path, commands: dict[str, str]) -> Path:
+    """A project with a stage a command, each of which depends on the one before, and has parameters that YAML folds."""
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    Repo.init(str(folder)).close()
+    stages: dict[str, Any] = {}
+    for name, command in commands.items():
+        before = {"deps": [f"{[*stages][-1]}.txt"]} if stages else {}
+        stages[name] = {"cmd": f"{command} > {name}.txt", "params": ["words"], "outs": [f"{name}.txt"], **before}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump({"words": {"text": "a long sentence, " * 12, "no": "off", "number": "1e3"}})
+    )
+    return folder
+
+
+def _repro(folder: Path, command: list[str], *arguments: str) -> bytes:
+    environment = os.environ | {"DARKROOM_PYTHON": sys.executable}
+    done = subprocess.run(
+        [*command, "repro", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return (folder / "dvc.lock").read_bytes()
+
+
+def test_the_file_has_the_bytes_that_dvc_writes(tmp_path: Path) -> None:
+    locks = {}
+    for name, command in DVC.items():
+        folder = _project(tmp_path / name, {"first": "echo 1", "second": "echo 2", "third": "echo 3"})
+        locks[name] = [_repro(folder, command)]
+        changed = (folder / "dvc.yaml").read_text().replace("echo 2", "echo two").replace("echo 1 ", "echo  1 ")
+        (folder / "dvc.yaml").write_text(changed)
+        locks[name].append(_repro(folder, command))
+    assert locks["ours"] == locks["DVC's own"]
+    assert b"echo two" in locks["ours"][1]
+
+
+def test_a_stage_that_fails_changes_nothing(tmp_path: Path) -> None:
+    folder = _project(tmp_path / "project", {"first": "echo 1", "second": "false"})
+    environment = os.environ | {"DARKROOM_PYTHON": sys.executable}
+    done = subprocess.run([*DVC["ours"], "repro"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "failed to reproduce 'second'" in done.stderr
+    assert [*parse_yaml((folder / "dvc.lock").read_text(), "dvc.lock")["stages"]] == ["first"]
