@@ -10,7 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = "DARKROOM_FOLDERS"
 
 # Prefect reads its settings when it is imported; its database stands in the project's folder unless the user has one.
-for _name, _value in {**QUIET, "PREFECT_HOME": str(ROOT / "runs" / "prefect")}.items():
+# On a busy machine its server, which a run in a shell starts, takes longer to start than the 20 s that it is given.
+_SETTINGS = {"PREFECT_HOME": str(ROOT / "runs" / "prefect"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+for _name, _value in {**QUIET, **_SETTINGS}.items():
     os.environ.setdefault(_name, _value)
 # It does not make the folders above its own.
 Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,9 @@
 
 import csv
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +19,9 @@ from tasks import config
 from tasks.common import stages, warm
 from tasks.common.locks import alone
 from tasks.profile import Profile
+
+# The one that a shell's command began before Prefect's server was up.
+_begun: ContextVar[stages.Reproduction | None] = ContextVar("_begun", default=None)
 
 
 def mends(_: Task[..., Any], run: TaskRun, state: State) -> bool:
@@ -47,19 +53,26 @@ def publish(profile: Profile) -> None:
         create_markdown_artifact(f"[{report}]({report.as_uri()})", key=f"report-{key}", description=f"Report of {profile.name}")
 
 
+@contextmanager
+def reproduction(profile: Profile) -> Iterator[stages.Reproduction]:
+    """Run the profile's `dvc repro`, warm, as long as the block. Raises Error where another rebuild of the project runs."""
+    message = "another rebuild of this project runs; wait for its end, or stop it"
+    with (
+        alone(profile.root / "runs" / "rebuild.lock", message),
+        warm.serving(profile.root) as environment,
+        stages.Reproduction(profile.folder, environment) as dvc,
+    ):
+        yield dvc
+
+
 @flow(flow_run_name="rebuild-{profile}")
 def rebuild(profile: str = ".") -> None:
     """Run what is stale in a profile's folder, seen from the project's. Fails with the name of the stage that failed.
 
     Raises Error where another rebuild or another DVC process works in the project.
     """
-    loaded = config.load(reach(profile))
-    message = "another rebuild of this project runs; wait for its end, or stop it"
-    with (
-        alone(loaded.root / "runs" / "rebuild.lock", message),
-        warm.serving(loaded.root) as environment,
-        stages.Reproduction(loaded.folder, environment) as dvc,
-    ):
+    loaded, begun = config.load(reach(profile)), _begun.get()
+    with nullcontext(begun) if begun else reproduction(loaded) as dvc:
         for name in dvc:
             (download if name.startswith("download@") else stage)(dvc, name)
     publish(loaded)
@@ -67,7 +80,10 @@ def rebuild(profile: str = ".") -> None:
 
 def main(profile: Annotated[str, typer.Option(help="the folder of a params.yaml, seen from the project's")] = ".") -> None:
     """Rebuild a profile under Prefect: each DVC stage a task run with its log, downloads tried again."""
-    rebuild(profile)
+    # DVC begins at once. What it says is read when Prefect's server is up, seconds later.
+    with reproduction(config.load(reach(profile))) as dvc:
+        _begun.set(dvc)
+        rebuild(profile)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 On one machine equal code gives equal numbers, to the last bit. Between processors they move, since sums are taken in other orders: of a
 seed by up to four points of accuracy. A rebuild agrees where it is within the metric's tolerance, or within three standard deviations
-over the recorded seeds.
+over the recorded seeds. A result that is the commit's own file, as it is after a clone or once weights were fetched from a cache, was not
+rebuilt.
 """
 
 import json
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
@@ -46,12 +48,13 @@ def verify(profile: Profile) -> list[Verified]:
 
 
 def _verified(profile: Profile, name: str) -> Verified:
-    here, committed = read_json(profile.results(name) / "metrics.json"), _committed(profile, name)
-    if here is None or not (profile.results(name) / "weights").is_dir():
+    path = profile.results(name) / "metrics.json"
+    here, committed = read_json(path), _committed(profile, path)
+    if here is None or (committed is not None and path.read_bytes() == committed):
         return Verified(name, "not rebuilt")
     if committed is None:
         return Verified(name, "new")
-    return compare(name, committed, here)
+    return compare(name, json.loads(committed), here)
 
 
 def compare(name: str, committed: Mapping[str, Any], here: Mapping[str, Any]) -> Verified:
@@ -71,16 +74,15 @@ def compare(name: str, committed: Mapping[str, Any], here: Mapping[str, Any]) ->
     return worst
 
 
-def _committed(profile: Profile, name: str) -> dict[str, Any] | None:
-    """metrics.json as the commit that is checked out has it; None where it has none."""
-    path = (profile.results(name) / "metrics.json").resolve().relative_to(profile.root).as_posix()
-    done = subprocess.run(["git", "show", f"HEAD:./{path}"], cwd=profile.root, capture_output=True, check=False)
+def _committed(profile: Profile, path: Path) -> bytes | None:
+    """A file as the commit that is checked out has it; None where it has none."""
+    place = path.resolve().relative_to(profile.root).as_posix()
+    done = subprocess.run(["git", "show", f"HEAD:./{place}"], cwd=profile.root, capture_output=True, check=False)
     if done.returncode:
         if b"not a git repository" in done.stderr:
             raise Error(f"{profile.root}: not a git repository, so nothing is committed that results could be held against")
         return None
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return done.stdout
 
 
 def main() -> None:

@@ -1,12 +1,14 @@
 """Benchmarks take hours; what they call is here, and a step of them runs."""
 
 import importlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import sweeps
+from benchmarks import rebuild, sweeps
 from benchmarks.training import our_loop
 from tasks.profile import Profile
 from tests.conftest import ROOT
@@ -34,3 +36,28 @@ def test_a_step_of_our_loop_trains(make_profile: Callable[..., Profile], experim
 def test_the_sweep_of_the_benchmark_fits_the_sample() -> None:
     sweep = sweeps.with_sweep(ROOT, trials=3).sweep("bench")
     assert (sweep.trials, sweep.train.epochs) == (3, sweeps.EPOCHS)
+
+
+def test_the_seconds_of_stages_are_those_between_their_lines() -> None:
+    lines = [
+        (1.0, "Running stage 'code':\n"),
+        (1.5, "> python -m tasks.code\n"),
+        (2.0, "Running stage 'train@cnn':\n"),
+        (9.0, "trained cnn\n"),
+        (9.5, "Stage 'evaluate@cnn' didn't change, skipping\n"),
+        (10.0, ""),
+    ]
+    assert rebuild.seconds_of(lines) == {"code": 1.0, "train@cnn": 8.0}
+
+
+def test_the_project_of_the_rebuild_s_benchmark_runs_all_its_stages(tmp_path: Path) -> None:
+    with rebuild.project(tmp_path, 2, 0) as folder:
+        lines = rebuild.repeat([str(ROOT / "bin" / "dvc"), "repro"], folder, ROOT, DARKROOM_PYTHON=sys.executable)
+        assert (folder / "out-1.txt").read_text() == "1\n"
+    assert [*rebuild.seconds_of(lines)] == ["stage@0", "stage@1"]
+    assert not folder.exists()
+
+
+def test_a_rebuild_that_fails_is_no_measurement(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="so it ends"):
+        rebuild.repeat([sys.executable, "-c", "import sys; sys.exit('so it ends')"], tmp_path)

@@ -123,6 +123,28 @@ def test_a_second_rebuild_at_the_same_time_is_refused(make_project: MakeProject)
     assert not (folder / "data" / "a.csv").exists()
 
 
+def test_a_shell_s_rebuild_begins_dvc_before_the_flow_and_follows_it(
+    make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = []
+    start, config_load = stages.Reproduction._start, module.config.load
+
+    def started(self: Any) -> None:
+        order.append("dvc")
+        start(self)
+
+    def loaded(*arguments: Any) -> Any:
+        order.append("load")
+        return config_load(*arguments)
+
+    monkeypatch.setattr(stages.Reproduction, "_start", started)
+    monkeypatch.setattr(module.config, "load", loaded)
+    folder = make_project()
+    module.main(str(folder))
+    assert order == ["load", "dvc", "load"], "the command, DVC, the flow, which starts none of its own"
+    assert (folder / "results" / "table.csv").read_text() == "x,y\n1,3\n"
+
+
 def test_a_folder_without_dvc_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Error, match=r"dvc\.yaml"), stages.Reproduction(tmp_path) as dvc:
         list(dvc)

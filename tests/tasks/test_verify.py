@@ -13,8 +13,8 @@ from tasks.profile import Profile
 from tasks.verify import compare, main, verify
 
 
-def result(task: str = "classify", **metrics: float) -> dict[str, Any]:
-    return {"task": task, "metrics": metrics}
+def result(task: str = "classify", seconds: float = 1.0, **metrics: float) -> dict[str, Any]:
+    return {"task": task, "metrics": metrics, "train_seconds": seconds}
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,16 @@ def test_results_are_held_against_the_commit(
     folder = profile.folder
     with pytest.raises(Error, match="not a git repository"):
         write_json(profile.results("classes") / "metrics.json", result(accuracy=0.9))
-        (profile.results("classes") / "weights").mkdir()
         verify(profile)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
     subprocess.run([*git, "add", "results", "params.yaml"], cwd=folder, check=True)
     subprocess.run([*git, "commit", "-qm", "results"], cwd=folder, check=True)
+    # Weights that were fetched from a cache are none that were trained here.
+    (profile.results("classes") / "weights").mkdir()
+    assert [one.verdict for one in verify(profile)] == ["not rebuilt", "not rebuilt"]
+    write_json(profile.results("classes") / "metrics.json", result(accuracy=0.9, seconds=2.0))
     assert [one.verdict for one in verify(profile)] == ["identical", "not rebuilt"]
-    (profile.results("pairs") / "weights").mkdir(parents=True)
     write_json(profile.results("pairs") / "metrics.json", result("translate", psnr=20.0))
     write_json(profile.results("classes") / "metrics.json", result(accuracy=0.7))
     assert [one.verdict for one in verify(profile)] == ["differs", "new"]
