@@ -13,7 +13,7 @@ import constriction
 import numpy as np
 from scipy.special import expit
 
-from models.codec import NARROW, WIDE
+from models.coefficients import NARROW, WIDE
 from models.fixed import FRACTION
 
 EIGHTHS = 8

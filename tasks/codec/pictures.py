@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.codec import ANCHORS, BLOCK, CHANNELS, LEVELS, MULTIPLE, QUALITIES, Codec, around, board
+from models.codec import ANCHORS, BLOCK, CHANNELS, LEVELS, MULTIPLE, QUALITIES, Codec
+from models.coefficients import around, board
 from models.fixed import FRACTION, LARGEST, WEIGHT_FRACTION, Fixed, integers
 from tasks.codec import coder
 from tasks.learning.tensors import autocast
