@@ -155,8 +155,9 @@ class Codec(nn.Module):
         # The step begins at that of equal slopes: the error of a uniform quantiser, and 6 dB a bit.
         steps = torch.sqrt(26 / weight(torch.arange(ANCHORS))) / LEVELS
         self.gains = nn.Parameter(-steps.log()[:, None].repeat(1, CHANNELS))
-        self.shrink = nn.ModuleList([nn.Conv2d(CHANNELS + 1, features, 1), nn.Conv2d(4 * features, features, 1)])
-        self.shrunk = nn.Conv2d(4 * features, hyper, 1)
+        if hyperprior:
+            self.shrink = nn.ModuleList([nn.Conv2d(CHANNELS + 1, features, 1), nn.Conv2d(4 * features, features, 1)])
+            self.shrunk = nn.Conv2d(4 * features, hyper, 1)
         self.prior_means = nn.Parameter(torch.zeros(hyper))
         self.prior_scales = nn.Parameter(torch.full((hyper,), 1.0 if hyperprior else NARROW))
         self.grow = nn.ModuleList([nn.Conv2d(hyper + 1, 4 * features, 1), nn.Conv2d(features, features, 3, padding=1)])
