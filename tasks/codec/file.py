@@ -75,6 +75,14 @@ def compress(network: Pictures, picture: Picture, quality: int) -> bytes:
     return content + CHECK.pack(zlib.crc32(content))
 
 
+def identity(content: bytes) -> bytes | None:
+    """What a file calls the network that it was written with; None for what is no such file."""
+    if not content.startswith(MAGIC) or len(content) < HEADER.size:
+        return None
+    named: bytes = HEADER.unpack_from(content)[5]
+    return named
+
+
 def decompress(network: Pictures, content: bytes) -> Picture:
     """The picture in a file. Raises Error for what is no such file, is damaged, or belongs to another network or version."""
     if not content.startswith(MAGIC):

@@ -110,7 +110,7 @@ import hashlib, sys, torch
 from pathlib import Path
 from tasks.codec import file
 from tasks.codec.pictures import Pictures
-from tasks.compress import network as load
+from tasks.codec.library import load
 from tests.tasks.codec.test_file import photograph
 torch.set_num_threads(int(sys.argv[2]))
 path = Path(sys.argv[1])

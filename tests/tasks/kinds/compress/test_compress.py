@@ -95,11 +95,11 @@ def test_the_estimate_is_within_two_percent_of_the_file(made: Profile) -> None:
     import torch
 
     from tasks.codec import file
-    from tasks.compress import network
+    from tasks.codec.library import load
 
     prepare(made, "whole")
     train(made, "codec")
-    codec = network(made.weights("codec"))
+    codec = load(made.weights("codec"))
     pixels = photograph(512, 384)
     content = file.compress(codec, file.Picture(pixels), 60)
     with torch.inference_mode():
