@@ -2,7 +2,7 @@
 
 Minnen et al. 2018, "Joint Autoregressive and Hierarchical Priors"; He et al. 2021, "Checkerboard Context Model"; Cui et al. 2021, "Asymmetric
 Gained Deep Image Compression" (one network, all rates). Images (N, 3, H, W) in [0, 1]; coefficients (N, 192, H / 8, W / 8), hyperprior
-(N, hyper, H / 32, W / 32). 1.2 million parameters; about WebP's rate on Kodak after some minutes of training.
+(N, hyper, H / 32, W / 32). About a million parameters.
 
 Decoding takes convolutions, ReLU and shuffles alone, and its convolutions are given as an argument: the same lines compute in floats for training
 and in integers for files (`models.fixed`).
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import Shape
+from models.coefficients import NARROW, around, bits, board, logarithms
 
 KIND = "compress"
 
@@ -31,8 +32,6 @@ GROUPS = (1, 3, 6, 14)
 # A quality's weight of the squared error (in grey levels) against bits a pixel: the lowest, and the factor between neighbouring anchors.
 LOWEST, FACTOR, ANCHORS = 0.0006, 2.4, 6
 QUALITIES = 100
-# Base-2 logarithms of the least and the greatest standard deviation of a coefficient.
-NARROW, WIDE = -3.0, 8.0
 
 Convolve = Callable[[nn.Conv2d, Tensor], Tensor]
 
@@ -46,30 +45,6 @@ def convolve(module: nn.Conv2d, x: Tensor) -> Tensor:
 def weight(levels: Tensor) -> Tensor:
     """The weight of the squared error at levels (N,) from 0 to ANCHORS - 1."""
     return LOWEST * FACTOR**levels
-
-
-class _Bound(torch.autograd.Function):
-    """Clamps from below; a gradient that would raise a value below the bound passes."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor, bound: float) -> Tensor:
-        context.save_for_backward(x)
-        context.bound = bound
-        return x.clamp_min(bound)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (x,) = context.saved_tensors
-        (gradient,) = gradients
-        return gradient * ((x >= context.bound) | (gradient < 0)), None
-
-
-def bits(values: Tensor, means: Tensor, scales: Tensor) -> Tensor:
-    """Bits of values under Gaussians that are integrated over an interval of length 1; `scales` are base-2 logarithms of deviations."""
-    deviation = torch.exp2(_Bound.apply(scales, NARROW).clamp_max(WIDE))
-    distance = (values - means).abs()
-    upper, lower = (torch.special.ndtr((half - distance) / deviation) for half in (0.5, -0.5))
-    return -torch.log2(_Bound.apply(upper - lower, 2.0**-24))
 
 
 def dct() -> Tensor:
@@ -103,38 +78,49 @@ class Residual(nn.Module):
 
 
 class Transform(nn.Module):
-    """A linear transform of 192 channels that begins as a given matrix, and a small residual network beside it, which knows the quality."""
+    """A linear transform of 192 channels that begins as a given matrix, and a small residual network beside it, which knows the quality.
+
+    Without `blocks` the matrix is all there is, and it stays as it is.
+    """
 
     def __init__(self, matrix: Tensor, width: int, blocks: int) -> None:
         super().__init__()
-        self.linear = nn.Conv2d(CHANNELS, CHANNELS, 1)
-        self.inner = nn.Conv2d(CHANNELS + 1, width, 1)
-        self.blocks = nn.ModuleList(Residual(width) for _ in range(blocks))
-        self.outer = nn.Conv2d(width, CHANNELS, 1)
+        self.linear = nn.Conv2d(CHANNELS, CHANNELS, 1).requires_grad_(bool(blocks))
         with torch.no_grad():
             self.linear.weight.copy_(matrix[..., None, None])
             self.linear.bias.zero_()  # type: ignore[union-attr]
-            self.outer.weight.mul_(0.05)
-            self.outer.bias.zero_()  # type: ignore[union-attr]
+        self.blocks = nn.ModuleList(Residual(width) for _ in range(blocks))
+        if blocks:
+            self.inner = nn.Conv2d(CHANNELS + 1, width, 1)
+            self.outer = nn.Conv2d(width, CHANNELS, 1)
+            with torch.no_grad():
+                self.outer.weight.mul_(0.05)
+                self.outer.bias.zero_()  # type: ignore[union-attr]
 
     def forward(self, x: Tensor, plane: Tensor, conv: Convolve = convolve) -> Tensor:
-        inner = conv(self.inner, torch.cat([x, plane], 1)).relu()
-        for block in self.blocks:
-            inner = block(inner, conv)
         # bf16 has too few digits for the coefficients themselves.
         with torch.autocast(x.device.type, enabled=False):
             linear = conv(self.linear, x)
+        if not self.blocks:
+            return linear
+        inner = conv(self.inner, torch.cat([x, plane], 1)).relu()
+        for block in self.blocks:
+            inner = block(inner, conv)
         return linear + conv(self.outer, inner).to(linear.dtype)
 
 
 class Group(nn.Module):
-    """Means and scales of one group's coefficients, from the hyperprior, the coarser groups, and the neighbours that are known."""
+    """Means and scales of one group's coefficients, from the hyperprior, the coarser groups, and the neighbours that are known.
 
-    def __init__(self, size: int, coarser: int, features: int, hidden: int) -> None:
+    Without `context` the hyperprior is all that is known. Of values their logarithms are given beside them (`logarithms`).
+    """
+
+    def __init__(self, size: int, coarser: int, features: int, hidden: int, context: bool) -> None:
         super().__init__()
-        self.coarser = nn.Conv2d(coarser, features, 3, padding=1) if coarser else None
-        self.beside = nn.Conv2d(4 * size, features, 1)
-        self.first = nn.Conv2d((3 if coarser else 2) * features, hidden, 1)
+        self.coarser = nn.Conv2d(2 * coarser, features, 3, padding=1) if context and coarser else None
+        self.beside = nn.Conv2d(8 * size, features, 1) if context else None
+        parts = 1 + (self.coarser is not None) + context
+        self.first = nn.Conv2d(parts * features, hidden, 1)
         self.second = nn.Conv2d(hidden, hidden, 1)
         self.last = nn.Conv2d(hidden, 2 * size, 1)
 
@@ -142,50 +128,43 @@ class Group(nn.Module):
         """What is known of all places before the group's first coefficient: the hyperprior's features, and those of coarser groups."""
         return features if self.coarser is None else torch.cat([features, conv(self.coarser, coarser).relu()], 1)
 
-    def neighbours(self, values: Tensor, conv: Convolve = convolve) -> Tensor:
-        """Features of the four neighbours' values, four times as many channels as the group (`around`)."""
-        return conv(self.beside, values).relu()
+    def neighbours(self, values: Tensor, conv: Convolve = convolve) -> Tensor | None:
+        """Features of the four neighbours' values, eight times as many channels as the group (`around`); None without context."""
+        return None if self.beside is None else conv(self.beside, values).relu()
 
-    def forward(self, known: Tensor, beside: Tensor, conv: Convolve = convolve) -> tuple[Tensor, Tensor]:
-        """Means, and base-2 logarithms of standard deviations."""
-        hidden = conv(self.second, conv(self.first, torch.cat([known, beside], 1)).relu()).relu()
+    def forward(self, known: Tensor, beside: Tensor | None, conv: Convolve = convolve) -> tuple[Tensor, Tensor]:
+        """Means, and base-2 logarithms of scales."""
+        given = known if beside is None else torch.cat([known, beside], 1)
+        hidden = conv(self.second, conv(self.first, given).relu()).relu()
         means, scales = conv(self.last, hidden).chunk(2, 1)
         return means, scales
-
-
-def around(x: Tensor) -> Tensor:
-    """The values above, below, left and right of each place: (N, C, H, W) to (N, 4 C, H, W), 0 beyond the border."""
-    height, width = x.shape[2:]
-    wide = F.pad(x, (1, 1, 1, 1))
-    return torch.cat([wide[:, :, y : y + height, x_ : x_ + width] for y, x_ in ((0, 1), (2, 1), (1, 0), (1, 2))], 1)
-
-
-def board(height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Which places of a checkerboard come second, bool (height, width)."""
-    y, x = torch.arange(height, device=device), torch.arange(width, device=device)
-    return (y[:, None] + x) % 2 == 1
 
 
 class Codec(nn.Module):
     """(N, 3, H, W) in [0, 1] to what is left of it at a quality; `training_step` weighs bits against the squared error."""
 
-    def __init__(self, width: int, blocks: int, features: int, hidden: int, hyper: int) -> None:
+    def __init__(
+        self, width: int, blocks: int, features: int, hidden: int, hyper: int, context: bool, hyperprior: bool, learned: bool
+    ) -> None:
         super().__init__()
         forward = dct()
-        self.analysis = Transform(forward, width, blocks)
-        self.synthesis = Transform(torch.linalg.inv(forward.double()).float(), width, blocks)
+        self.context, self.hyperprior = context, hyperprior
+        # Taking apart is less work than putting together, and costs training as much.
+        self.analysis = Transform(forward, width, -(-blocks // 3) if learned else 0)
+        self.synthesis = Transform(torch.linalg.inv(forward.double()).float(), width, blocks if learned else 0)
         # The step begins at that of equal slopes: the error of a uniform quantiser, and 6 dB a bit.
         steps = torch.sqrt(26 / weight(torch.arange(ANCHORS))) / LEVELS
         self.gains = nn.Parameter(-steps.log()[:, None].repeat(1, CHANNELS))
-        self.shrink = nn.ModuleList([nn.Conv2d(CHANNELS + 1, features, 1), nn.Conv2d(4 * features, features, 1)])
-        self.shrunk = nn.Conv2d(4 * features, hyper, 1)
+        if hyperprior:
+            self.shrink = nn.ModuleList([nn.Conv2d(CHANNELS + 1, features, 1), nn.Conv2d(4 * features, features, 1)])
+            self.shrunk = nn.Conv2d(4 * features, hyper, 1)
         self.prior_means = nn.Parameter(torch.zeros(hyper))
-        self.prior_scales = nn.Parameter(torch.ones(hyper))
+        self.prior_scales = nn.Parameter(torch.full((hyper,), 1.0 if hyperprior else NARROW))
         self.grow = nn.ModuleList([nn.Conv2d(hyper + 1, 4 * features, 1), nn.Conv2d(features, features, 3, padding=1)])
         self.grown = nn.Conv2d(features, 4 * features, 1)
         sizes = groups()
         self.sizes = tuple(sizes)
-        self.groups = nn.ModuleList(Group(size, sum(sizes[:i]), features, hidden) for i, size in enumerate(sizes))
+        self.groups = nn.ModuleList(Group(size, sum(sizes[:i]), features, hidden, context) for i, size in enumerate(sizes))
 
     def gain(self, levels: Tensor) -> Tensor:
         """What coefficients are multiplied with before they are rounded: levels (N,) to (N, 192, 1, 1)."""
@@ -205,7 +184,11 @@ class Codec(nn.Module):
         return self.analysis(pixels, self.plane(levels, pixels)).float() * self.gain(levels)
 
     def condense(self, coefficients: Tensor, levels: Tensor) -> Tensor:
-        """The hyperprior's values, not yet rounded."""
+        """The hyperprior's values, not yet rounded; zeros where there is to be none."""
+        if not self.hyperprior:
+            return coefficients.new_zeros(
+                len(coefficients), len(self.prior_means), *(side // 4 for side in coefficients.shape[2:])
+            )
         x = torch.cat([coefficients.abs().log1p(), self.plane(levels, coefficients)], 1)
         for layer in self.shrink:
             x = F.pixel_unshuffle(layer(x).relu(), 2)
@@ -226,12 +209,13 @@ class Codec(nn.Module):
         """Means and scales of each group, all places at once, as it is trained."""
         height, width = rounded.shape[2:]
         second = board(height, width, rounded.device)
+        seen = (rounded, logarithms(rounded))
         start = 0
         for group, size in zip(self.groups, self.sizes):
-            known = group.known(features, rounded[:, :start])  # type: ignore[operator]
-            own = rounded[:, start : start + size]
-            beside = group.neighbours(around(own)) * second  # type: ignore[operator]
-            yield group(known, beside)
+            known = group.known(features, torch.cat([seen[0][:, :start], seen[1][:, :start]], 1))  # type: ignore[operator]
+            own = torch.cat([part[:, start : start + size] for part in seen], 1)
+            beside = group.neighbours(around(own)) if self.context else None  # type: ignore[operator]
+            yield group(known, None if beside is None else beside * second)
             start += size
 
     def estimate(self, x: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
@@ -240,6 +224,8 @@ class Codec(nn.Module):
         hyper = self.condense(exact, levels)
         rounded, hyper_rounded = _rounded(exact), _rounded(hyper)
         noisy, hyper_noisy = (_noisy(exact), _noisy(hyper)) if self.training else (rounded, hyper_rounded)
+        if not self.hyperprior:
+            hyper_noisy = hyper_rounded
         features = self.features(hyper_rounded, self.plane(levels, hyper))
         means, scales = (torch.cat(parts, 1).float() for parts in zip(*self.parameters_of(features, rounded)))
         prior = (self.prior_means[:, None, None], self.prior_scales[:, None, None])
@@ -290,10 +276,14 @@ def build(
     features: PositiveInt = 64,
     hidden: PositiveInt = 128,
     hyper: PositiveInt = 32,
+    context: bool = True,
+    hyperprior: bool = True,
+    learned: bool = True,
 ) -> Codec:
-    """`width`, `blocks`: of the residual networks beside both transforms; `features`, `hidden`: of the model of the coefficients;
-    `hyper`: channels of the hyperprior.
+    """`width`, `blocks`: of the residual network beside the synthesis; the analysis has a third as many blocks. `features`, `hidden`: of
+    the model of the coefficients; `hyper`: channels of the hyperprior. What can be left out, to see what it is worth: `context`, what is
+    known of a coefficient from others; `hyperprior`; `learned`, transforms other than the DCT.
     """
     if shape.inputs != 3:
         raise ValueError(f"network: the codec takes colour images, not {shape.inputs} channels")
-    return Codec(width, blocks, features, hidden, hyper)
+    return Codec(width, blocks, features, hidden, hyper, context, hyperprior, learned)

@@ -1,35 +1,28 @@
 """Compress photographs with the learned codec, and open what it wrote: `python -m tasks.compress [--open] IN OUT`."""
 
+import os
 import sys
 import warnings
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
 import PIL.Image
+import torch
 import typer
 
-from models.codec import Codec
 from tasks import config
-from tasks.apply import find_weights
 from tasks.codec import file
-from tasks.codec.pictures import Pictures
+from tasks.codec.library import Library, paths
 from tasks.common import bars
 from tasks.common.errors import Error
 from tasks.common.files import atomic
 from tasks.imaging.images import Undecodable
 from tasks.imaging.suffixes import SUFFIXES
-from tasks.learning import weights
 
 
-def network(path: Path, precision: str = "fp32") -> Pictures:
-    """The codec of a weights file, which analyses in bf16 or fp32. Raises Error for weights of another network."""
-    built, configuration = weights.load(path)
-    if not isinstance(built, Codec):
-        raise Error(f"{path}: weights of {configuration.network}, which is no codec; give those of a codec")
-    return Pictures(built, precision)
-
-
-def convert(codec: Pictures, source: Path, to: Path, quality: int | None) -> tuple[int, int]:
+def convert(codecs: Library, source: Path, to: Path, quality: int | None) -> tuple[int, int]:
     """Compress a photograph at a quality, or open a compressed one (None); returns the bytes before and after. Raises Error."""
     try:
         content = source.read_bytes()
@@ -38,9 +31,9 @@ def convert(codec: Pictures, source: Path, to: Path, quality: int | None) -> tup
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
             if quality is None:
-                written = file.to_png(file.decompress(codec, content))
+                written = file.to_png(file.decompress(codecs.reader(content), content))
             else:
-                written = file.compress(codec, file.read_picture(content), quality)
+                written = file.compress(codecs.writer, file.read_picture(content), quality)
     except Undecodable as error:
         raise Error(f"{source}: {error}") from None
     except OSError as error:
@@ -77,6 +70,23 @@ def outputs(source: Path, to: Path, opens: bool) -> dict[Path, Path]:
     }
 
 
+def convert_all(
+    codecs: Library, pairs: Mapping[Path, Path], quality: int | None, jobs: int
+) -> tuple[list[tuple[int, int]], list[Error]]:
+    """Convert files, `jobs` at a time with a thread each; returns the bytes of each before and after, and what went wrong with others."""
+    done, failed = [], []
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(1 if jobs > 1 else threads,)) as pool:
+        futures = [pool.submit(convert, codecs, source, to, quality) for source, to in pairs.items()]
+        for future in bars.track(futures, "open" if quality is None else "compress"):
+            try:
+                done.append(future.result())
+            except Error as error:
+                failed.append(error)
+    torch.set_num_threads(threads)
+    return done, failed
+
+
 def main(
     source: Annotated[Path, typer.Argument(metavar="IN", help="a photograph, or a folder of them (with the folders in it)")],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="a folder; for one photograph also a name")],
@@ -84,23 +94,20 @@ def main(
     opens: Annotated[bool, typer.Option("--open", help="open compressed files: they become PNG")] = False,
     experiment: Annotated[str, typer.Option(help="a codec of params.yaml")] = "codec",
     weights: Annotated[Path | None, typer.Option(help="a .safetensors file of a codec; by default what is trained here")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="files at a time; by default as many as there are processors")] = None,
 ) -> None:
     """Compress photographs of any size, or open them again. A file of a folder that cannot be used is named, and the rest is done."""
     pairs = outputs(source, to, opens)
-    codec = network(weights or find_weights(config.load(), experiment))
-    before = after = 0
-    failed = []
-    for path, output in bars.track(pairs.items(), "open" if opens else "compress"):
-        try:
-            sizes = convert(codec, path, output, None if opens else quality)
-            before, after = before + sizes[0], after + sizes[1]
-        except Error as error:
-            if source.is_file():
-                raise
-            failed.append(str(error))
+    codecs = Library([weights] if weights else paths(config.load(), experiment))
+    codecs.writer  # noqa: B018 (weights that cannot be used are said once, before any work)
+    jobs = min(len(pairs), jobs or os.cpu_count() or 1)
+    done, failed = convert_all(codecs, pairs, None if opens else quality, jobs)
+    if failed and source.is_file():
+        raise failed[0]
     for reason in failed[:10]:
         print(f"  skipped: {reason}", file=sys.stderr)
-    print(f"{to}: {len(pairs) - len(failed)} done, {len(failed)} skipped; {before:,} bytes became {after:,}", file=sys.stderr)
+    before, after = (sum(sizes) for sizes in zip(*done, strict=True)) if done else (0, 0)
+    print(f"{to}: {len(done)} done, {len(failed)} skipped; {before:,} bytes became {after:,}", file=sys.stderr)
 
 
 if __name__ == "__main__":

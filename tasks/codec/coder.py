@@ -1,6 +1,6 @@
-"""The entropy coder: integers under Gaussians whose means and scales are integers too, by tables that are part of the format.
+"""The entropy coder: integers under logistic distributions whose means and scales are integers too, by tables that are part of the format.
 
-A mean is rounded to an eighth, a standard deviation to a sixth of an octave. For each pair there is a table of counts; constriction's range
+A mean is rounded to an eighth, a scale to a sixth of an octave. For each pair there is a table of counts; constriction's range
 coder takes the tables and the integers.
 """
 
@@ -11,17 +11,17 @@ from functools import cache
 
 import constriction
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import expit
 
-from models.codec import NARROW, WIDE
+from models.coefficients import NARROW, WIDE
 from models.fixed import FRACTION
 
 EIGHTHS = 8
 STEPS = 6  # of the scale in an octave
 SCALES = STEPS * int(WIDE - NARROW) + 1
 TOTAL = 1 << 20  # of a table's counts, about
-# A table reaches so many deviations far; what lies beyond is written by itself, after an escape.
-REACH = 6
+# A table reaches so many scales far; what lies beyond is written by itself, after an escape.
+REACH = 14
 LARGEST = (1 << 15) - 1
 
 
@@ -36,8 +36,8 @@ def counts(table: int) -> np.ndarray:
     scale, eighth = divmod(table, EIGHTHS)
     far = reach(scale)
     edges = np.arange(-far, far + 2) - 0.5 - (eighth - EIGHTHS // 2) / EIGHTHS
-    below = ndtr(edges / 2 ** (scale / STEPS + NARROW))
-    return np.maximum(1, np.rint(TOTAL * np.append(np.diff(below), below[0] + 1 - below[-1]))).astype(np.uint32)
+    below = expit(edges / 2 ** (scale / STEPS + NARROW))
+    return np.maximum(1, np.rint(TOTAL * np.append(np.diff(below), 2 * below[0]))).astype(np.uint32)
 
 
 @cache
@@ -55,7 +55,7 @@ _RAW = constriction.stream.model.Uniform(2 * LARGEST + 2)
 
 
 def tables(means: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The table and the rounded mean of each pair of a mean and a base-2 logarithm of a deviation, integers in units of 2**-8."""
+    """The table and the rounded mean of each pair of a mean and a base-2 logarithm of a scale, integers in units of 2**-8."""
     unit = 1 << FRACTION
     eighths = (means.astype(np.int64) + unit // (2 * EIGHTHS)) // (unit // EIGHTHS)
     base = (eighths + EIGHTHS // 2) // EIGHTHS

@@ -22,6 +22,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+from models.codec import MULTIPLE
 from tasks.codec.pictures import Coded, Pictures
 from tasks.common.errors import Error
 from tasks.imaging import images
@@ -30,8 +31,13 @@ MAGIC, VERSION, SUFFIX = b"\x89DRC", 1, ".drc"
 HEADER = struct.Struct("<4sBBBB8sIIIII")
 CHECK = struct.Struct("<I")
 HAS_ALPHA = 1
-# Encoding takes about 130 bytes a pixel at its peak: 4 GB for the largest.
+# Of sides that are rounded up to whole places of the hyperprior.
 MOST_PIXELS = 1 << 25
+
+
+def area(width: int, height: int) -> int:
+    """The pixels that are coded: sides are multiples of 32."""
+    return (width + -width % MULTIPLE) * (height + -height % MULTIPLE)
 
 
 class Picture(NamedTuple):
@@ -45,7 +51,7 @@ def read_picture(content: bytes) -> Picture:
     """Decode an image file with its alpha channel. Raises images.Undecodable."""
     upright = images.decode(content)
     height, width = upright.pixels.shape[:2]
-    if width * height > MOST_PIXELS:
+    if area(width, height) > MOST_PIXELS:
         raise images.Undecodable(f"{width} x {height} pixels are more than {MOST_PIXELS:,}; make it smaller first")
     with PIL.Image.open(io.BytesIO(content), formats=images.FORMATS) as image:
         if not image.has_transparency_data:
@@ -69,6 +75,14 @@ def compress(network: Pictures, picture: Picture, quality: int) -> bytes:
     return content + CHECK.pack(zlib.crc32(content))
 
 
+def identity(content: bytes) -> bytes | None:
+    """What a file calls the network that it was written with; None for what is no such file."""
+    if not content.startswith(MAGIC) or len(content) < HEADER.size:
+        return None
+    named: bytes = HEADER.unpack_from(content)[5]
+    return named
+
+
 def decompress(network: Pictures, content: bytes) -> Picture:
     """The picture in a file. Raises Error for what is no such file, is damaged, or belongs to another network or version."""
     if not content.startswith(MAGIC):
@@ -84,7 +98,7 @@ def decompress(network: Pictures, content: bytes) -> Picture:
         raise Error("damaged: its checksum does not fit its content; take an intact copy")
     if flags & ~HAS_ALPHA or zero or quality > 100 or size % 4 or bool(flags & HAS_ALPHA) != bool(alpha_size):
         raise Error("its header says what no file of this version says")
-    if not 0 < width * height <= MOST_PIXELS:
+    if not width * height or area(width, height) > MOST_PIXELS:
         raise Error(f"{width} x {height} pixels; allowed: 1 to {MOST_PIXELS:,}")
     if identity != network.identity:
         raise Error(f"written with the network {identity.hex()}, not with {network.identity.hex()}; give that one's weights")

@@ -1,7 +1,12 @@
-"""From pixels to a coded sequence of integers and back, with a network whose decoding is computed in integers (`models.fixed`)."""
+"""From pixels to a coded sequence of integers and back, with a network whose decoding is computed in integers (`models.fixed`).
+
+A picture is coded in tiles, row by row, which bounds memory: of a coefficient's neighbours those in later tiles count as zeros. What the
+transforms see reaches over the tiles' edges, so that there are no seams in the picture.
+"""
 
 import hashlib
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,13 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.codec import ANCHORS, BLOCK, CHANNELS, LEVELS, MULTIPLE, QUALITIES, Codec, around, board
+from models.codec import ANCHORS, BLOCK, CHANNELS, LEVELS, MULTIPLE, QUALITIES, Codec, weight
+from models.coefficients import around, bits, board
 from models.fixed import FRACTION, LARGEST, WEIGHT_FRACTION, Fixed, integers
-from tasks.codec import coder
+from tasks.codec import coder, thrift
 from tasks.learning.tensors import autocast
 
-# Rows of pixels that are analysed at once, which bounds memory.
-STRIP = 512
+# Pixels a side of a tile: part of the format.
+TILE = 512
+# Blocks of coefficients a side that the hyperprior has one place for.
+CELL = MULTIPLE // BLOCK
 
 
 class Coded(NamedTuple):
@@ -23,6 +31,25 @@ class Coded(NamedTuple):
 
     content: bytes
     checksum: int
+
+
+class Tile(NamedTuple):
+    """A rectangle, and the one around it that is seen: `margin` more on each side, where the picture goes on."""
+
+    rows: slice
+    columns: slice
+    seen: tuple[slice, slice]
+    inner: tuple[slice, slice]  # the first within the second
+
+
+def tiles(height: int, width: int, side: int, margin: int) -> Iterator[Tile]:
+    """The tiles of a grid, row by row."""
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            own = slice(top, min(height, top + side)), slice(left, min(width, left + side))
+            seen = tuple(slice(max(0, s.start - margin), min(n, s.stop + margin)) for s, n in zip(own, (height, width)))
+            inner = tuple(slice(s.start - t.start, s.stop - t.start) for s, t in zip(own, seen))
+            yield Tile(*own, (seen[0], seen[1]), (inner[0], inner[1]))
 
 
 class Pictures:
@@ -40,12 +67,17 @@ class Pictures:
             # The quantiser's steps, in units of 2**-12. In float64 processors differ in the last of 53 bits, of which 27 are kept at most.
             self.steps = integers(1 / network.gain(levels)[..., 0, 0], WEIGHT_FRACTION).clamp(1, LARGEST)
             self.prior = [integers(p).numpy() for p in (network.prior_means, network.prior_scales)]
+            # What the squared error of a coefficient costs, in bits: of the pixels that the synthesis makes of a step.
+            error = (LEVELS * 2.0**-WEIGHT_FRACTION * self.steps).square() * network.synthesis.linear.weight.square().sum(
+                (0, 2, 3)
+            )
+            self.costs = (weight(levels)[:, None] / 3 * error).float()
         self.identity = self._digest()[:8]
 
     def _digest(self) -> bytes:
         """SHA-256 of every integer that decoding depends on."""
         known = hashlib.sha256(coder.digest())
-        for numbers in (self.steps.numpy(), *self.prior):
+        for numbers in (LOGARITHMS.numpy(), self.steps.numpy(), *self.prior):
             known.update(numbers.astype("<i8").tobytes())
         for name, module in sorted(self.network.named_modules()):
             if isinstance(module, torch.nn.Conv2d) and name.split(".")[0] in ("grow", "grown", "groups", "synthesis"):
@@ -53,85 +85,125 @@ class Pictures:
                     known.update(part.numpy().astype("<i8").tobytes())
         return known.digest()
 
-    @torch.inference_mode()
     def encode(self, pixels: np.ndarray, quality: int) -> Coded:
         """Code a picture, uint8 (H, W, 3), at a quality from 0 to 100."""
-        values, hyper = self._analyse(torch.tensor(pixels).permute(2, 0, 1)[None], quality)
         writer = coder.Writer()
-        checksum = self._run(writer, quality, hyper, values)[1]
+        checksum = self._write(writer, pixels, quality)[2]
         return Coded(writer.content(), checksum)
+
+    @torch.inference_mode()
+    def _write(self, writer: coder.Writer, pixels: np.ndarray, quality: int) -> tuple[Tensor, Tensor, int]:
+        """Coefficients and hyperprior as they were written, and their checksum."""
+        exact, hyper = self._analyse(torch.tensor(pixels).permute(2, 0, 1)[None], quality)
+        values, checksum = self._run(writer, quality, hyper, exact)
+        return values, hyper, checksum
 
     @torch.inference_mode()
     def decode(self, coded: Coded, width: int, height: int, quality: int) -> np.ndarray:
         """The picture, uint8 (H, W, 3). Raises ValueError where the integers are not those that were coded."""
         rows, columns = -(-height // MULTIPLE), -(-width // MULTIPLE)
-        values = torch.zeros(1, CHANNELS, rows * MULTIPLE // BLOCK, columns * MULTIPLE // BLOCK)
-        hyper = torch.zeros(1, len(self.prior[0]), rows, columns)
-        values, checksum = self._run(coder.Reader(coded.content), quality, hyper, values)
+        values, checksum = self._run(
+            coder.Reader(coded.content), quality, torch.zeros(1, len(self.prior[0]), rows, columns), None
+        )
         if checksum != coded.checksum:
             raise ValueError("its integers are not those that were coded")
-        # Units: coefficients and pixels 2**-8 of sixteen grey levels.
-        steps = self.steps[quality][:, None, None]
-        for place in range(CHANNELS):
-            values[:, place] = (values[:, place].double() * steps[place] * 2.0 ** (FRACTION - WEIGHT_FRACTION)).add(0.5).floor()
-        found = self.network.synthesise(values, self._plane(quality, values), self.fixed)[0, :, :height, :width]
-        return (
-            found.mul_(LEVELS * 2.0**-FRACTION)
-            .add_(128)
-            .floor_()
-            .clamp_(0, 255)
-            .to(torch.uint8)
-            .permute(1, 2, 0)
-            .contiguous()
-            .numpy()
-        )
+        result = np.empty((rows * MULTIPLE, columns * MULTIPLE, 3), np.uint8)
+        steps = (self.steps[quality] * 2.0 ** (FRACTION - WEIGHT_FRACTION))[:, None, None]
+        for tile in tiles(*values.shape[2:], TILE // BLOCK, len(self.network.synthesis.blocks)):
+            # Units: coefficients and pixels 2**-8 of sixteen grey levels.
+            scaled = values[:, :, *tile.seen].double().mul_(steps).add_(0.5).floor_()
+            found = self.network.synthesise(scaled, self._plane(quality, scaled), self.fixed)[0]
+            place = [slice(BLOCK * s.start, BLOCK * s.stop) for s in (tile.rows, tile.columns)]
+            inner = [slice(BLOCK * s.start, BLOCK * s.stop) for s in tile.inner]
+            grey = found[:, *inner].mul(LEVELS * 2.0**-FRACTION).add_(128).floor_().clamp_(0, 255)
+            result[*place] = grey.to(torch.uint8).permute(1, 2, 0).numpy()
+        return np.ascontiguousarray(result[:height, :width])
+
+    @torch.inference_mode()
+    def bits(self, pixels: np.ndarray, quality: int) -> np.ndarray:
+        """The bits of each block of 8x8 pixels by the network's own estimate, float (rows, columns); the hyperprior's are spread out."""
+        values, hyper, _ = self._write(coder.Writer(), pixels, quality)
+        values = values.float()
+        network = self.network
+        features = network.features(hyper, torch.full((1, 1, *hyper.shape[2:]), quality / QUALITIES))
+        means, scales = (torch.cat(parts, 1) for parts in zip(*network.parameters_of(features, values)))
+        prior = (network.prior_means[:, None, None], network.prior_scales[:, None, None])
+        spread = bits(hyper, *prior).sum(1, keepdim=True) / CELL**2
+        found: np.ndarray = (bits(values, means, scales).sum(1) + F.interpolate(spread, scale_factor=CELL)[:, 0])[0].numpy()
+        return found
 
     def _plane(self, quality: int, like: Tensor) -> Tensor:
         """The quality as a channel, as the network knows it: 0 to 1, in units of 2**-8."""
         return torch.full((1, 1, *like.shape[2:]), float((quality * (1 << FRACTION) + QUALITIES // 2) // QUALITIES))
 
     def _analyse(self, image: Tensor, quality: int) -> tuple[Tensor, Tensor]:
-        """Rounded coefficients and hyperprior of uint8 (1, 3, H, W), a strip of rows at a time with what its pixels see."""
-        height, width = image.shape[2:]
+        """Coefficients, not yet rounded, and the rounded hyperprior of uint8 (1, 3, H, W), a tile at a time with what its pixels see."""
+        height, width = (side + -side % MULTIPLE for side in image.shape[2:])
         levels = torch.tensor([quality * (ANCHORS - 1) / QUALITIES])
         edge = -(-BLOCK * len(self.network.analysis.blocks) // MULTIPLE) * MULTIPLE
-        high = height + -height % MULTIPLE
-        rows = torch.arange(high).clamp(max=height - 1)
-        values, hypers = [], []
-        for top in range(0, high, STRIP):
-            first, last = max(0, top - edge), min(high, top + STRIP + edge)
-            strip = image[:, :, rows[first:last]].float() / 255
-            strip = F.pad(strip, (0, -width % MULTIPLE, 0, 0), mode="replicate")
-            with autocast(strip.device, self.precision):
-                found = self.network.analyse(strip, levels)
-                found = found[:, :, (top - first) // BLOCK :][:, :, : min(STRIP, high - top) // BLOCK]
-                hypers.append(self.network.condense(found, levels).round().clamp(-coder.LARGEST, coder.LARGEST))
-            values.append(found.round().clamp(-coder.LARGEST, coder.LARGEST))
-        return torch.cat(values, 2), torch.cat(hypers, 2)
+        rows, columns = (torch.arange(n).clamp(max=m - 1) for n, m in zip((height, width), image.shape[2:]))
+        exact = torch.empty(1, CHANNELS, height // BLOCK, width // BLOCK)
+        hyper = torch.empty(1, len(self.prior[0]), height // MULTIPLE, width // MULTIPLE)
+        for tile in tiles(height, width, TILE, edge):
+            part = image[:, :, rows[tile.seen[0]]][:, :, :, columns[tile.seen[1]]].float() / 255
+            with autocast(part.device, self.precision):
+                found = self.network.analyse(part, levels)
+                found = found[:, :, *(slice(s.start // BLOCK, s.stop // BLOCK) for s in tile.inner)]
+                condensed = self.network.condense(found, levels)
+            exact[:, :, *(slice(s.start // BLOCK, s.stop // BLOCK) for s in (tile.rows, tile.columns))] = found
+            hyper[:, :, *(slice(s.start // MULTIPLE, s.stop // MULTIPLE) for s in (tile.rows, tile.columns))] = condensed
+        return exact, hyper.round_().clamp_(-coder.LARGEST, coder.LARGEST)
 
-    def _run(self, code: coder.Coder, quality: int, hyper: Tensor, values: Tensor) -> tuple[Tensor, int]:
-        """Write the integers, or read them into tensors of their shapes. Returns the coefficients, and a checksum of all."""
-        writes = isinstance(code, coder.Writer)
-        places = hyper[0, 0].numel()
-        means, scales = (np.repeat(numbers, places) for numbers in self.prior)
-        found = code.code(means, scales, hyper.numpy().ravel() if writes else None)
+    def _run(self, code: coder.Coder, quality: int, hyper: Tensor, exact: Tensor | None) -> tuple[Tensor, int]:
+        """Write coefficients that are given, rounded as is cheapest, or read them. Returns them, int16, and a checksum of all integers."""
+        means, scales = (np.repeat(numbers, hyper[0, 0].numel()) for numbers in self.prior)
+        found = code.code(means, scales, None if exact is None else hyper.numpy().ravel())
         checksum = zlib.crc32(found.astype("<i4").tobytes())
-        hyper = torch.from_numpy(found.astype(np.float32)).view_as(hyper) * 2**FRACTION
-        features = self.network.features(hyper, self._plane(quality, hyper), self.fixed)
-        done = torch.zeros_like(values)
-        second = board(*values.shape[2:])
+        hyper = torch.from_numpy(found.astype(np.float64)).view_as(hyper) * 2**FRACTION
+        rows, columns = (CELL * side for side in hyper.shape[2:])
+        # With a border of zeros, as beyond the picture.
+        values = torch.zeros(1, CHANNELS, rows + 2, columns + 2, dtype=torch.int16)
+        for tile in tiles(*hyper.shape[2:], TILE // MULTIPLE, 1):
+            near = hyper[:, :, *tile.seen]
+            features = self.network.features(near, self._plane(quality, near), self.fixed)
+            features = features[:, :, *(slice(CELL * s.start, CELL * s.stop) for s in tile.inner)]
+            place = [slice(CELL * s.start, CELL * s.stop) for s in (tile.rows, tile.columns)]
+            given = None if exact is None else exact[0, :, *place]
+            window = values[:, :, *(slice(s.start, s.stop + 2) for s in place)]
+            checksum = self._tile(code, features, window, given, self.costs[quality], checksum)
+        return values[:, :, 1:-1, 1:-1], checksum
+
+    def _tile(
+        self, code: coder.Coder, features: Tensor, values: Tensor, exact: Tensor | None, costs: Tensor, checksum: int
+    ) -> int:
+        """Write or read a tile's coefficients, into `values` (1, 192, H + 2, W + 2). Returns the checksum of all integers so far."""
+        second = board(*features.shape[2:])
+        wide = F.pad(features, (1, 1, 1, 1))
         start = 0
         for group, size in zip(self.network.groups, self.network.sizes):
-            own = done[:, start : start + size]
-            known = group.known(features, done[:, :start] * 2**FRACTION, self.fixed)  # type: ignore[operator]
+            own = slice(start, start + size)
+            known = group.known(wide, _seen(values[:, :start]), self.fixed)[:, :, 1:-1, 1:-1]  # type: ignore[operator]
             for half in (~second, second):
-                seen = torch.zeros(1, features.shape[1], 1, int(half.sum()))
-                if half is second:
-                    seen = group.neighbours(around(own)[:, :, half][:, :, None] * 2**FRACTION, self.fixed)  # type: ignore[operator]
-                centres, widths = group(known[:, :, half][:, :, None], seen, self.fixed)
-                given = values[:, start : start + size][:, :, half].numpy().ravel() if writes else None
-                found = code.code(centres.numpy().ravel(), widths.numpy().ravel(), given)
+                beside = torch.zeros(1, features.shape[1], 1, int(half.sum())) if self.network.context else None
+                if half is second and self.network.context:
+                    near = around(_seen(values[:, own]))[:, :, 1:-1, 1:-1]
+                    beside = group.neighbours(near[:, :, half][:, :, None], self.fixed)  # type: ignore[operator]
+                means, scales = (
+                    x[0, :, 0].numpy().astype(np.int32) for x in group(known[:, :, half][:, :, None], beside, self.fixed)
+                )
+                chosen = None if exact is None else thrift.rounded(exact[own, half].numpy(), means, scales, costs[own].numpy())
+                found = code.code(means.ravel(), scales.ravel(), None if chosen is None else chosen.ravel())
                 checksum = zlib.crc32(found.astype("<i4").tobytes(), checksum)
-                own[:, :, half] = torch.from_numpy(found.astype(np.float32)).view(1, size, -1)
+                values[0, own, 1:-1, 1:-1][:, half] = torch.from_numpy(found.astype(np.int16)).view(size, -1)
             start += size
-        return done, checksum
+        return checksum
+
+
+# Of each magnitude, the base-2 logarithm of one more than it, in units of 2**-8: `models.coefficients.logarithms` in integers.
+LOGARITHMS = torch.from_numpy(np.rint(np.log2(1 + np.arange(coder.LARGEST + 2)) * 2**FRACTION).astype(np.float32))
+
+
+def _seen(values: Tensor) -> Tensor:
+    """Integers as contexts see them, in units of 2**-8: themselves, and their logarithms with their signs."""
+    plain = values.float()
+    return torch.cat([plain * 2**FRACTION, torch.copysign(LOGARITHMS[values.int().abs()], plain)], 1)

@@ -6,10 +6,10 @@ import torch
 from scipy.fft import dctn
 
 import models
-from models import Shape, codec
+from models import Shape, codec, coefficients
 from models.fixed import FRACTION, Fixed, integers
 
-SMALL = {"width": 32, "blocks": 1, "features": 16, "hidden": 32, "hyper": 8}
+SMALL = {"width": 32, "blocks": 1, "features": 12, "hidden": 32, "hyper": 8}
 
 
 def small() -> codec.Codec:
@@ -20,7 +20,7 @@ def small() -> codec.Codec:
 
 
 def test_the_sizes() -> None:
-    assert models.count_parameters(models.build("codec", Shape(3, 3, 64), {})) == pytest.approx(1.13e6, rel=0.01)
+    assert models.count_parameters(models.build("codec", Shape(3, 3, 64), {})) == pytest.approx(1.07e6, rel=0.01)
     assert models.count_parameters(small()) < 200_000
 
 
@@ -58,17 +58,36 @@ def test_a_coefficient_is_not_its_own_context(place: tuple[int, int]) -> None:
         (gradient,) = torch.autograd.grad((means + scales)[0, :, *place].sum(), rounded, retain_graph=True, allow_unused=True)
         seen = torch.zeros_like(rounded) if gradient is None else gradient
         own = seen[0, start : start + size].abs().sum(0)
-        second = codec.board(8, 8)
+        second = coefficients.board(8, 8)
         assert not own[second].any(), "of its own group a place sees the first half alone"
         assert bool(own.any()) == bool(second[place])
         assert not seen[0, start + size :].any(), "and nothing of finer groups"
         start += size
 
 
-def test_bits_are_those_of_the_integrated_gaussian() -> None:
+def test_bits_are_those_of_the_integrated_distribution() -> None:
     values = torch.arange(-40.0, 41)
-    found = codec.bits(values, torch.tensor(0.3), torch.tensor(1.0))
+    found = coefficients.bits(values, torch.tensor(0.3), torch.tensor(1.0))
     assert torch.exp2(-found).sum().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_gradients_of_bits_are_those_of_their_differences() -> None:
+    random = torch.Generator().manual_seed(0)
+    values, means, scales = ((torch.randn(200, generator=random, dtype=torch.double) * k).requires_grad_() for k in (1, 1, 1))
+    # Where bits are bounded, gradients are not those of the bound.
+    assert coefficients.bits(values, means, scales).max() < 29.9
+    assert torch.autograd.gradcheck(coefficients.bits, (values, means, scales), atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["context", "hyperprior", "learned"])
+def test_what_is_left_out_is_not_used(part: str) -> None:
+    torch.manual_seed(0)
+    network = models.build("codec", Shape(3, 3, 64), {**SMALL, part: False})
+    assert isinstance(network, codec.Codec)
+    updates = {"network": torch.Tensor.backward}
+    values = network.train().training_step(torch.rand(2, 3, 64, 64), torch.tensor([1.0, 4.0]), updates)
+    assert values["loss"].isfinite()
+    assert models.count_parameters(network) < models.count_parameters(small())
 
 
 def test_integers_give_what_floats_give() -> None:

@@ -19,7 +19,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def run(source: Path, to: Path, weights: Path, **options: object) -> None:
-    compress.main(source, to, **{"quality": 50, "opens": False, "experiment": "codec", "weights": weights, **options})  # type: ignore[arg-type]
+    compress.main(source, to, **{"quality": 50, "opens": False, "experiment": "codec", "weights": weights, "jobs": 2, **options})  # type: ignore[arg-type]
 
 
 def test_a_folder_is_compressed_and_opened(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:

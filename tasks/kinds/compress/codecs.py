@@ -3,22 +3,29 @@
 import io
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
 from PIL import features
 
+with suppress(ImportError):
+    # Adds JPEG XL to Pillow; optional.
+    import pillow_jxl  # noqa: F401
+
 # Options and qualities of each codec. The qualities reach from below 0.2 to above 1.0 bits a pixel on Kodak.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "jpeg": {"format": "JPEG", "subsampling": 2, "optimize": True, "progressive": True},
     "webp": {"format": "WEBP", "method": 6},
     "avif": {"format": "AVIF"},
+    "jxl": {"format": "JXL"},
 }
 QUALITIES: Mapping[str, tuple[int, ...]] = {
     "jpeg": (3, 6, 10, 15, 25, 40, 55, 70, 80, 88),
     "webp": (0, 3, 10, 25, 45, 65, 80, 88, 92),
     "avif": (15, 25, 35, 45, 55, 65, 72, 80),
+    "jxl": (5, 15, 30, 45, 60, 72, 80, 87),
 }
 
 
@@ -33,7 +40,8 @@ class Made(NamedTuple):
 
 def available() -> tuple[str, ...]:
     """The codecs that this Pillow has."""
-    return tuple(name for name in OPTIONS if name == "jpeg" or features.check(name))
+    there = {"jpeg": True, "jxl": "JXL" in PIL.Image.SAVE}
+    return tuple(name for name in OPTIONS if there.get(name) or (name not in there and features.check(name)))
 
 
 def write(codec: str, pixels: np.ndarray, quality: int) -> bytes:

@@ -14,6 +14,8 @@ from tasks.learning.measuring import Out, Test
 
 QUALITIES = (0, 15, 30, 50, 65, 80, 100)
 MIDDLE = 50
+# Data sets whose test photographs are Kodak's.
+KODAK = ("kodak", "wider-kodak")
 # Pixels a side of the crops that are shown, and which photographs by their place in the order of PSNR.
 CROP = 192
 SHOWN = {"best": 1.0, "median": 0.5, "worst": 0.0}
@@ -25,8 +27,10 @@ def measure(test: Test) -> tuple[pd.DataFrame, dict[str, float]]:
     A rate is left out where two curves have no quality in common.
     """
     ours = Pictures(test.network, test.precision)  # type: ignore[arg-type]
-    rows = []
+    rows: list[dict[str, object]] = []
+    estimated = 0.0
     for name, pixels in data.photographs(test.data):
+        estimated += float(ours.bits(pixels, MIDDLE).sum()) / pixels[..., 0].size
         rows += [_row(name, "ours", quality, pixels, *_ours(ours, pixels, quality)) for quality in QUALITIES]
         if test.first:
             for codec in codecs.available():
@@ -37,6 +41,8 @@ def measure(test: Test) -> tuple[pd.DataFrame, dict[str, float]]:
     middle = table[(table["codec"] == "ours") & (table["quality"] == MIDDLE)]
     curves = {codec: _curve(part) for codec, part in table.groupby("codec")}
     numbers = {name: float(middle[name].mean()) for name in ("bpp", "psnr", "ms_ssim")}
+    # A header of some bytes is part of a file.
+    numbers["overhead"] = float(middle["bpp"].sum() / estimated - 1)
     for codec in ("jpeg", "webp", "avif"):
         if codec in curves and (rate := metrics.bd_rate(curves["ours"], curves[codec])) is not None:
             numbers[f"bd_rate_{codec}"] = rate
@@ -86,12 +92,14 @@ def write(test: Test, outputs: pd.DataFrame, out: Out) -> None:
     middle = outputs[(outputs["codec"] == "ours") & (outputs["quality"] == MIDDLE)].reset_index(drop=True)
     out.table("per_image", middle.drop(columns=["codec"]))
     outputs.to_parquet(out.predictions / "files.parquet", index=False)
-    save(figures.rates(means), out.plots / "rates.png")
+    save(figures.rates(means, published=test.info.dataset in KODAK), out.plots / "rates.png")
     order = np.argsort(middle["psnr"].to_numpy(), kind="stable")
     chosen = {middle["file"][order[round(share * (len(order) - 1))]]: words for words, share in SHOWN.items()}
     ours = Pictures(test.network, test.precision)  # type: ignore[arg-type]
     pictures = {name: pixels for name, pixels in data.photographs(test.data) if name in chosen}
     save(figures.crops([(words, _beside(ours, pictures[name])) for name, words in chosen.items()]), out.plots / "crops.png")
+    blocks = {name: ours.bits(pixels, MIDDLE) for name, pixels in pictures.items()}
+    save(figures.bits([(words, pictures[name], blocks[name]) for name, words in chosen.items()]), out.plots / "bits.png")
 
 
 def _beside(ours: Pictures, pixels: np.ndarray) -> dict[str, np.ndarray]:

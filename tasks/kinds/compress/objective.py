@@ -25,7 +25,9 @@ class Objective(objective.Objective):
         """A batch of squares (B, 3, H, W), and a level of quality for each (B,)."""
         height, width = data.images.shape[1:3]
         geometry = augment.Geometry(self.recipe.augment, rows, (height, width), rng)
-        levels = torch.from_numpy(rng.uniform(0, codec.ANCHORS - 1, len(rows)).astype(np.float32))
+        # One in each part of the range, so that no batch has high qualities alone.
+        shares = (np.arange(len(rows)) + rng.random(len(rows))) / len(rows)
+        levels = torch.from_numpy((shares * (codec.ANCHORS - 1)).astype(np.float32))
         return to_float(geometry(data.images)), levels.to(data.device)
 
     @torch.inference_mode()

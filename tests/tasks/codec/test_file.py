@@ -66,14 +66,29 @@ def test_a_picture_comes_back_at_its_size_and_better_with_more_bits(network: Pic
 def test_strips_have_no_seams(network: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = photograph(300, 40)
     whole = network._analyse(torch.tensor(pixels).permute(2, 0, 1)[None], 50)
-    monkeypatch.setattr("tasks.codec.pictures.STRIP", 64)
+    monkeypatch.setattr("tasks.codec.pictures.TILE", 64)
     strips = network._analyse(torch.tensor(pixels).permute(2, 0, 1)[None], 50)
     # Another order of sums may round a coefficient otherwise.
     assert all((a != b).float().mean() < 1e-3 for a, b in zip(whole, strips, strict=True))
 
 
+def test_a_picture_of_several_tiles_has_no_seams(network: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same integers, tiles make the same picture."""
+    pixels = photograph(150, 170)
+    found = []
+    for tile in (512, 64):
+        monkeypatch.setattr("tasks.codec.thrift.EAGER", 0.0)
+        monkeypatch.setattr("tasks.codec.pictures.TILE", tile)
+        found.append(network.decode(network.encode(pixels, 70), 170, 150, 70))
+    # Another order of sums may round a coefficient otherwise.
+    assert (found[0] != found[1]).mean() < 1e-3
+
+
 @pytest.mark.parametrize("quality", [0, 50, 100])
-def test_the_integers_give_the_picture_that_the_network_gives(network: Pictures, quality: int) -> None:
+def test_the_integers_give_the_picture_that_the_network_gives(
+    network: Pictures, quality: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.codec.thrift.EAGER", 0.0)
     pixels = photograph()
     found = file.decompress(network, file.compress(network, file.Picture(pixels), quality)).pixels
     with torch.inference_mode():
@@ -95,7 +110,7 @@ import hashlib, sys, torch
 from pathlib import Path
 from tasks.codec import file
 from tasks.codec.pictures import Pictures
-from tasks.compress import network as load
+from tasks.codec.library import load
 from tests.tasks.codec.test_file import photograph
 torch.set_num_threads(int(sys.argv[2]))
 path = Path(sys.argv[1])

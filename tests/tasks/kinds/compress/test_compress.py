@@ -77,17 +77,17 @@ def test_a_codec_is_trained_and_measured_by_its_files(made: Profile, monkeypatch
     train(made, "codec")
     result = evaluate(made, "codec")
     assert result["task"] == "compress"
-    assert {"bpp", "psnr", "ms_ssim"} <= result["metrics"].keys()
+    assert {"bpp", "psnr", "ms_ssim", "overhead"} <= result["metrics"].keys()
     assert {"loss", "bpp", "psnr", "bd_rate_jpeg"} == result["val_metrics"].keys()
     tables = made.results("codec") / "tables"
     rates = pd.read_csv(tables / "rates.csv")
     assert [*rates.columns] == ["codec", "quality", "bpp", "psnr", "ms_ssim", "encode_seconds", "decode_seconds"]
-    assert {"ours", "jpeg"} <= set(rates["codec"]) <= {"ours", "jpeg", "webp", "avif"}
+    assert {"ours", "jpeg"} <= set(rates["codec"]) <= {"ours", "jpeg", "webp", "avif", "jxl"}
     ours = rates[rates["codec"] == "ours"]
     assert ours["bpp"].is_monotonic_increasing
     assert (ours["psnr"] > 10).all()
     assert len(pd.read_csv(tables / "per_image.csv")) == 2
-    for name in ("rates.png", "crops.png", "curves.png"):
+    for name in ("rates.png", "crops.png", "bits.png", "curves.png"):
         assert (made.results("codec") / "plots" / name).stat().st_size > 1000
 
 
@@ -95,11 +95,11 @@ def test_the_estimate_is_within_two_percent_of_the_file(made: Profile) -> None:
     import torch
 
     from tasks.codec import file
-    from tasks.compress import network
+    from tasks.codec.library import load
 
     prepare(made, "whole")
     train(made, "codec")
-    codec = network(made.weights("codec"))
+    codec = load(made.weights("codec"))
     pixels = photograph(512, 384)
     content = file.compress(codec, file.Picture(pixels), 60)
     with torch.inference_mode():

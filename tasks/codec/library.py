@@ -1,0 +1,62 @@
+"""The codecs that are here, and which of them opens a file: files name their network by a hash."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.codec import Codec
+from tasks.apply import find_weights
+from tasks.codec import file
+from tasks.codec.pictures import Pictures
+from tasks.common.errors import Error
+from tasks.learning import weights
+from tasks.profile import Profile
+
+# Weights that git carries, of every release: what was written with them is read as long as they are there.
+EMBEDDED = "codec*.safetensors"
+
+
+def load(path: Path, precision: str = "fp32") -> Pictures:
+    """The codec of a weights file, which analyses in bf16 or fp32. Raises Error for weights of another network."""
+    built, configuration = weights.load(path)
+    if not isinstance(built, Codec):
+        raise Error(f"{path}: weights of {configuration.network}, which is no codec; give those of a codec")
+    return Pictures(built, precision)
+
+
+def paths(profile: Profile, experiment: str) -> list[Path]:
+    """An experiment's weights, by which files are written, then all that came with the code. Raises Error where there are none."""
+    first = find_weights(profile, experiment)
+    embedded = sorted((profile.root / "models" / "weights").glob(EMBEDDED))
+    return [first, *(path for path in embedded if path != first)]
+
+
+class Library:
+    """Codecs by their files of weights, each loaded when it is asked for: the first writes, and any reads what it has written."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+        self.loaded: list[Pictures] = []
+        self.lock = threading.Lock()
+
+    @property
+    def writer(self) -> Pictures:
+        """The codec that writes. Raises Error as `load`."""
+        with self.lock:
+            return self.loaded[0] if self.loaded else self._next()
+
+    def reader(self, content: bytes) -> Pictures:
+        """The codec that wrote a file; the writer where none of them did, which says so when it is to open it. Raises Error as `load`."""
+        identity = file.identity(content)
+        with self.lock:
+            for codec in self.loaded:
+                if codec.identity == identity:
+                    return codec
+            while identity and len(self.loaded) < len(self.paths):
+                if (codec := self._next()).identity == identity:
+                    return codec
+        return self.writer
+
+    def _next(self) -> Pictures:
+        self.loaded.append(load(self.paths[len(self.loaded)]))
+        return self.loaded[-1]
