@@ -41,6 +41,7 @@ class Captioner(nn.Module):
         self.backbone = Backbone(frozen)
         self.project = nn.Linear(CHANNELS[1], width)
         self.places = nn.Parameter(torch.zeros(grid * grid, width))
+        self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
         self.decoder = decoder
         self.length = length
@@ -52,8 +53,9 @@ class Captioner(nn.Module):
     def see(self, stem: Tensor) -> Tensor:
         """The regions that the decoder is given, row by row: (N, L, D)."""
         found = self.backbone.features[self.backbone.frozen :](stem)
-        regions: Tensor = self.project(self.dropout(found.flatten(2).transpose(1, 2)))
-        return regions + self._places(found.shape[2:])
+        regions = self.project(self.dropout(found.flatten(2).transpose(1, 2)))
+        normed: Tensor = self.norm(regions + self._places(found.shape[2:]))
+        return normed
 
     def _places(self, size: torch.Size) -> Tensor:
         """Of another size of map than that of training: places between."""

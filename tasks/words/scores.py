@@ -85,9 +85,9 @@ def rouge_l(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> 
     """ROUGE-L of each answer (Lin 2004), float64 (N,): the best precision and the best recall over the references."""
     found = []
     for answer, own in zip(answers, references, strict=True):
-        common = [common(answer, reference) for reference in own]
-        precision = max(common) / max(1, len(answer))
-        recall = max(length / len(reference) for length, reference in zip(common, own))
+        shared = [common(answer, reference) for reference in own]
+        precision = max(shared) / max(1, len(answer))
+        recall = max(length / len(reference) for length, reference in zip(shared, own))
         found.append((1 + BETA**2) * precision * recall / (recall + BETA**2 * precision) if precision else 0.0)
     return np.array(found)
 
