@@ -36,6 +36,12 @@ class Row(NamedTuple):
     vector: np.ndarray | None
     reason: str = ""
 
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "Row":
+        """The row that `as_record` wrote."""
+        packed = record["vector"]
+        return cls(record["sha256"], None if packed is None else _unpacked(packed), record["reason"])
+
 
 class Found(NamedTuple):
     """The photographs of an index: paths of those with a vector, their unit vectors float32 (N, D), and reasons by the other paths."""
@@ -77,10 +83,7 @@ class Index:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Write a part, whose name is a hash of its contents."""
-        values = [
-            {"sha256": row.sha256, "vector": None if row.vector is None else _packed(row.vector), "reason": row.reason}
-            for row in rows
-        ]
+        values = [as_record(row) for row in rows]
         table = pa.Table.from_pylist(values, schema=PART)
         name = hashlib.sha256("".join(sorted(row["sha256"] for row in values)).encode()).hexdigest()
         with files.atomic(self._parts / f"{name}.parquet") as temporary:
@@ -94,17 +97,17 @@ class Index:
     def read(self) -> Found:
         """The photographs that are in the index."""
         tables = [pq.read_table(path, schema=PART) for path in self._whole()]
-        rows = (pa.concat_tables(tables) if tables else PART.empty_table()).to_pylist()
-        by_content = {row["sha256"]: row for row in rows}
+        records = (pa.concat_tables(tables) if tables else PART.empty_table()).to_pylist()
+        by_content = {record["sha256"]: Row.of(record) for record in records}
         paths, vectors, unreadable = [], [], {}
         known = self.known()
         for path, sha256, reason in () if known is None else zip(known["image_path"], known["sha256"], known["reason"]):
-            row: dict[str, Any] = by_content.get(sha256, {})
-            if row.get("vector") is not None:
+            row = by_content.get(sha256)
+            if row is not None and row.vector is not None:
                 paths.append(path)
-                vectors.append(_unpacked(row["vector"], self.dimensions))
+                vectors.append(row.vector)
             else:
-                unreadable[path] = row.get("reason") or reason or "not looked at yet"
+                unreadable[path] = reason or (row.reason if row else "not looked at yet")
         matrix = np.stack(vectors) if vectors else np.zeros((0, self.dimensions), np.float32)
         return Found(paths, matrix / np.linalg.norm(matrix, axis=1, keepdims=True).clip(min=1e-6), unreadable)
 
@@ -146,9 +149,11 @@ def _make(folder: Path) -> None:
         raise Error(f"{folder}: the index cannot be kept there ({error.strerror}); give another place with --index") from None
 
 
-def _packed(vector: np.ndarray) -> bytes:
-    return np.asarray(vector, np.dtype("<f2")).tobytes()
+def as_record(row: Row) -> dict[str, Any]:
+    """A row as a part holds it."""
+    packed = None if row.vector is None else np.asarray(row.vector, np.dtype("<f2")).tobytes()
+    return {"sha256": row.sha256, "vector": packed, "reason": row.reason}
 
 
-def _unpacked(packed: bytes, dimensions: int) -> np.ndarray:
-    return np.frombuffer(packed, np.dtype("<f2")).astype(np.float32).reshape(dimensions)
+def _unpacked(packed: bytes) -> np.ndarray:
+    return np.frombuffer(packed, np.dtype("<f2")).astype(np.float32)

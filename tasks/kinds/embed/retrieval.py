@@ -62,3 +62,26 @@ def by_class(found: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     right = np.bincount(labels[found == labels], minlength=count)
     there = np.bincount(labels, minlength=count)
     return np.divide(right, there, out=np.full(count, np.nan), where=there > 0)
+
+
+def classified(images: np.ndarray, prompts: np.ndarray, classes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The classes (N,) of images by one sentence a class, the first of each, and by all of its sentences.
+
+    `images`: unit vectors (N, D); `prompts`: unit vectors (P, D) of sentences, whose classes are (P,).
+    """
+    first = np.unique(classes, return_index=True)[1]
+    one = (images @ prompts[first].T).argmax(1)
+    return one, (images @ prompted(prompts, classes, count).T).argmax(1)
+
+
+def zero_shot(
+    images: np.ndarray, labels: np.ndarray, prompts: np.ndarray, classes: np.ndarray, count: int
+) -> dict[str, float]:
+    """`zero_shot`, the share of images (N, D) of `labels` (N,) that one sentence a class classifies right; `zero_shot_ensemble`, by all
+    sentences; `zero_shot_by_class`, by all sentences, the mean over classes."""
+    one, several = classified(images, prompts, classes, count)
+    return {
+        "zero_shot": float((one == labels).mean()),
+        "zero_shot_ensemble": float((several == labels).mean()),
+        "zero_shot_by_class": float(np.nanmean(by_class(several, labels, count))),
+    }
