@@ -43,6 +43,7 @@ def test_the_output_has_the_shape_of_its_kind(name: str) -> None:
     expected = {
         "classify": (4, SHAPE.outputs), "translate": (4, channels(name), *size), "detect": (4, 100, 6),
         "compress": (4, SHAPE.inputs, *size),
+        "embed": (4, 128),
     }  # fmt: skip
     assert outputs.shape == expected[kind(name)]
     assert outputs.isfinite().all()
@@ -60,8 +61,11 @@ def examples(name: str) -> Examples:
         "detect": torch.tensor([*rows, [[0, 0, 0, 0, -1, 0]] * 5]),
         # A codec's target is the image.
         "compress": torch.from_numpy(pixels),
+        # Of five "words", the last of which is one.
+        "embed": torch.full((4, 2, 3), 4),
     }
-    return Examples({"images": torch.from_numpy(pixels), "targets": targets[kind(name)]})
+    words = {"sentences": targets["embed"], "labels": torch.full((4,), -1)}
+    return Examples({"images": torch.from_numpy(pixels), **(words if kind(name) == "embed" else {"targets": targets[kind(name)]})})
 
 
 def losses(name: str) -> tuple[str, ...]:

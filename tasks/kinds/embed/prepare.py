@@ -74,6 +74,8 @@ def convert(job: Job, block: Any, known: Vocabulary, chunk: Chunk) -> None:
     if not boxes or job.item.split == "train":
         return
     decoded = images.decode(job.image) if isinstance(job.image, bytes) else images.Decoded(job.image)
+    if job.item.size not in (None, decoded.original):
+        raise images.Undecodable(f"annotated at {job.item.size} pixels (width, height), and the image has {decoded.original}")
     pixels, labels = images.as_channels(decoded.pixels, 3), [*block.objects]
     for box in boxes:
         square = images.resize(around(pixels, box), block.size, block.size)
