@@ -100,7 +100,7 @@ def read(path: Path, quick: bool) -> open_clip.OpenClip:
         return open_clip.from_tensors(tensors, quick)
     except ValueError as error:
         raise Error(f"{path}: {error}") from None
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, AttributeError, TypeError, OSError) as error:
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, OSError) as error:
         raise Error(f"{path}: cannot be read as weights ({str(error).splitlines()[0][:200]})") from None
 
 

@@ -126,7 +126,7 @@ def open_index(folder: Path, network: str, dimensions: int, name: str) -> Index:
     try:
         found = json.loads(card.read_bytes())
         made_by, version = found["network"], found["version"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         _make(folder)
         files.write_json(card, expected)
         return Index(folder, network, dimensions)

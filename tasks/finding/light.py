@@ -13,6 +13,7 @@ from tasks.params.recipe import Pretrained
 
 KIND = "embed"
 PREFIX = "backbone."
+PACKAGED = Pretrained(source="package")
 
 
 def split(network: nn.Module) -> nn.Module:
@@ -41,7 +42,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Clip, weights.
     network = configuration.build()
     assert isinstance(network, Clip)
     if not any(name.startswith(PREFIX) for name in tensors):
-        network.backbone.load_pretrained(pretrained.read(pretrained.SOURCES["mobilenet_v2"], Pretrained(source="package")))
+        network.backbone.load_pretrained(pretrained.read(pretrained.SOURCES["mobilenet_v2"], PACKAGED))
         tensors |= {f"{PREFIX}{name}": tensor for name, tensor in network.backbone.state_dict().items()}
     try:
         network.load_state_dict(tensors)
