@@ -1,7 +1,8 @@
 """Promote a result: its weights become ones that git carries, `python -m tasks.promote EXPERIMENT [--name NAME]`.
 
 models/weights/NAME.safetensors holds the network of the first seed, with its card in the file's header; NAME.json is the same card with
-the file's hash, for people. What annotates photographs takes these by default, so that it works offline in a clean clone.
+the file's hash, for people. What annotates and finds photographs takes these by default, so that it works offline in a clean clone. The frozen
+backbone of two encoders (`embed`) stays out of their file: its package carries it.
 """
 
 import json
@@ -14,6 +15,7 @@ import typer
 from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import sha256, write_json
+from tasks.finding import light
 from tasks.learning import weights
 from tasks.profile import Profile
 
@@ -54,7 +56,8 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
     path = (to or profile.root / "models" / "weights") / f"{name or experiment}.safetensors"
     if (size := source.stat().st_size // (2 if half else 1)) > LARGEST:
         raise Error(f"{source}: {size / 2**20:.0f} MB, over the {LARGEST >> 20} MB that git is given; promote a smaller network")
-    weights.save(path, network, configuration, card, half)
+    kept = light.split(network) if configuration.task == light.KIND else network
+    weights.save(path, kept, configuration, card, half)
     write_json(path.with_suffix(".json"), {"sha256": sha256(path), **card})
     return path
 

@@ -43,7 +43,7 @@ def test_the_output_has_the_shape_of_its_kind(name: str) -> None:
     size = (SHAPE.size, SHAPE.size)
     expected = {
         "classify": (4, SHAPE.outputs), "translate": (4, channels(name), *size), "detect": (4, 100, 6),
-        "compress": (4, SHAPE.inputs, *size), "caption": (4, 23),
+        "compress": (4, SHAPE.inputs, *size), "caption": (4, 23), "embed": (4, 128),
     }  # fmt: skip
     assert outputs.shape == expected[kind(name)]
     assert outputs.isfinite().all()
@@ -63,9 +63,13 @@ def examples(name: str) -> Examples:
         "compress": torch.from_numpy(pixels),
         # Start, words and end of two sentences each, and fill.
         "caption": torch.tensor([[[1, 4, 4, 2, 0], [1, 4, 2, 0, 0]]] * 4),
+        # Of five "words", the last of which is one.
+        "embed": torch.full((4, 2, 3), 4),
     }
-    target = "sentences" if kind(name) == "caption" else "targets"
-    return Examples({"images": torch.from_numpy(pixels), target: targets[kind(name)]})
+    images, found = torch.from_numpy(pixels), targets[kind(name)]
+    if kind(name) == "embed":
+        return Examples({"images": images, "sentences": found, "labels": torch.full((4,), -1)})
+    return Examples({"images": images, "sentences" if kind(name) == "caption" else "targets": found})
 
 
 def losses(name: str) -> tuple[str, ...]:
