@@ -86,6 +86,7 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
             "seeds": [],
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
+            **(module.facts(block) if hasattr(module, "facts") else {}),
         }
         # By this copy the stage of the report knows of the result.
         write_json(kept / "metrics.json", result)
