@@ -21,7 +21,10 @@ class Block(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    photographs: int = Field(200, ge=1, description="of validation, the first ones")
+    photographs: int = Field(200, ge=1, description="of validation, the first ones after those that are left out")
+    left_out: int = Field(
+        0, ge=0, description="first photographs of validation on which methods were chosen, which no number is reported of"
+    )
     methods: tuple[str, ...] = METHODS
     samples: int = Field(16, ge=1, description="of SmoothGrad and of the path of integrated gradients")
     steps: int = Field(28, ge=2, description="of insertion and deletion")

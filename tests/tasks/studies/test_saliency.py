@@ -40,6 +40,15 @@ def test_it_measures_every_method_and_draws(make_study: Callable[..., Profile]) 
     assert len(section["figures"]) == 3
 
 
+def test_no_number_is_of_what_methods_were_chosen_on(make_study: Callable[..., Profile]) -> None:
+    options = {**OPTIONS, "methods": ["gradient"]}
+    study(profile := make_study(study="saliency", options={**options, "left_out": 20}), "looked")
+    areas = pd.read_csv(profile.results("looked") / "tables" / "per_image.csv")
+    assert areas["file"].tolist() == ["20.png", "21.png", "22.png", "23.png"], "24 are there"
+    with pytest.raises(Error, match="leave out fewer"):
+        study(make_study(study="saliency", options={**options, "left_out": 24}), "looked")
+
+
 def test_embedded_weights_are_looked_at_and_named(make_study: Callable[..., Profile]) -> None:
     profile = make_study(study="saliency", network="none", embedded="emotion-deepface", options=OPTIONS)
     with pytest.raises(Error, match="images of 3 channels, and a network that takes 1"):
