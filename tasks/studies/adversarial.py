@@ -50,6 +50,7 @@ METRICS = (
     Metric("mean_l2", "mean l2 change", 1, 1, "/255", less_is_better=True),
     Metric("ssim", "SSIM of the changed images", tolerance=0.02),
 )
+PAGE = "Inside"
 FIGURES = (
     Figure(
         "strip.png",

@@ -41,6 +41,7 @@ METRICS = tuple(
         ("moved", "probability, shifted and turned"),
     )
 )  # fmt: skip
+PAGE = "Inside"
 FIGURES = (
     Figure("classes.png", "Each class by both ways, with its probability in the network and in the other one.", pixels=True),
     Figure(

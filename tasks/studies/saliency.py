@@ -52,6 +52,7 @@ METRICS = (
     Metric("pointing_chance", "pointing, by chance", 100, 1, "%"),
     Metric("failing", "methods that fail the check", decimals=0, less_is_better=True, tolerance=1),
 )
+PAGE = "Inside"
 FIGURES = (
     Figure("strip.png", "Photographs by their place in the order of the first method's insertion, and their maps.", pixels=True),
     Figure("curves.png", "The class's probability as salient pixels come (left) and go (right), means over photographs."),

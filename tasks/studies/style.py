@@ -79,6 +79,7 @@ METRICS = (
     ),
     Metric("steps_scales", "L-BFGS at two scales, the same", 100, 1, "%", less_is_better=True, tolerance=0.2),
 )
+PAGE = "Paint"
 FIGURES = (
     Figure("triples.png", "Photographs, styles, and the photographs in these styles; last, all styles at once.", pixels=True),
     Figure("steps.webp", "The first photograph while it is painted.", pixels=True),
