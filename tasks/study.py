@@ -17,7 +17,7 @@ from tasks.common.files import atomic_folder, write_json
 from tasks.datasets import data as prepared
 from tasks.datasets.data import SPLITS, Info
 from tasks.imaging import pictures
-from tasks.learning import weights
+from tasks.learning import tracking, weights
 from tasks.learning.measuring import Out
 from tasks.params.experiment import NONE
 from tasks.params.params import known_to_user
@@ -86,9 +86,14 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
             "seeds": [],
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
+            **(module.facts(block) if hasattr(module, "facts") else {}),
         }
         # By this copy the stage of the report knows of the result.
         write_json(kept / "metrics.json", result)
+    tags = {"task": "study", "study": block.study, "git_commit": result["git_commit"]}
+    with tracking.run(profile, name, name, block.model_dump(mode="json"), tags) as run:
+        run.log_metrics(metrics)
+        run.log_artifact(out / "plots", "plots")
     shown = next((out / "plots" / figure.file for figure in module.FIGURES if (out / "plots" / figure.file).exists()), None)
     if shown:
         pictures.write_small(shown, out / "shown.webp")

@@ -13,7 +13,7 @@ from tasks.common import bars
 from tasks.common.errors import Error
 from tasks.datasets.data import Data
 from tasks.imaging import figures
-from tasks.inside import CLASSIFIERS, attacks
+from tasks.inside import CLASSIFIERS, attacks, backbones
 from tasks.kinds.classify import data as classification
 from tasks.kinds.translate.metrics import per_image
 from tasks.studies.adversarial import Block
@@ -49,7 +49,6 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     else:
         table, found, metrics = _targeted(network, images, block, out, names)
     out.table("budgets", table)
-    changes = (found.float() - images.float()).flatten(1)
     changed = found.permute(0, 2, 3, 1).cpu().numpy()
     similar = per_image(changed, pixels)["ssim"].to_numpy()
     before, after = answers(network, images), answers(network, found)
@@ -57,10 +56,19 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     figures.save(_curve(table), out.plots / "curve.png")
     return {
         **metrics,
+        **of_change(images, found, before, after),
+    }
+
+
+def of_change(images: Tensor, found: Tensor, before: Tensor, after: Tensor) -> dict[str, float]:
+    """How much uint8 images (N, C, H, W) were changed, and how many answers (N,) were."""
+    changes = (found.float() - images.float()).flatten(1)
+    pictures = [of.permute(0, 2, 3, 1).cpu().numpy() for of in (found, images)]
+    return {
         "changed": float((before != after).float().mean()),
         "mean_linf": float(changes.abs().amax(1).mean()),
         "mean_l2": float(changes.norm(dim=1).mean()),
-        "ssim": float(similar.mean()),
+        "ssim": float(per_image(*pictures)["ssim"].mean()),
     }
 
 
@@ -81,17 +89,18 @@ def _accuracies(
     def under(attack: Attack) -> Tensor:
         return torch.cat([attack(network, x, y) for x, y in zip(images.split(BATCH), labels.split(BATCH))])
 
-    clean = accuracy(network, images)
-    rows: list[dict[str, Any]] = [{"budget": 0, "fgsm": clean, "pgd": clean, "pgd_l2": clean}]
+    clean, before = accuracy(network, images), answers(network, images)
+    rows: list[dict[str, Any]] = [
+        {"budget": 0, "fgsm": clean, "pgd": clean, "pgd_l2": clean, **of_change(images, images, before, before)}
+    ]
     found = images
     for budget in bars.track(block.budgets, "attacks"):
         everywhere = budget * images[0].numel() ** 0.5
         found = under(lambda n, x, y, b=budget: attacks.pgd(n, x, y, b, "linf", block.steps))  # type: ignore[misc]
         fgsm = under(lambda n, x, y, b=budget: attacks.fgsm(n, x, y, b))  # type: ignore[misc]
         l2 = under(lambda n, x, y, b=everywhere: attacks.pgd(n, x, y, b, "l2", block.steps))  # type: ignore[misc]
-        rows.append(
-            {"budget": budget, "fgsm": accuracy(network, fgsm), "pgd": accuracy(network, found), "pgd_l2": accuracy(network, l2)}
-        )
+        shares = {"fgsm": accuracy(network, fgsm), "pgd": accuracy(network, found), "pgd_l2": accuracy(network, l2)}
+        rows.append({"budget": budget, **shares, **of_change(images, found, before, answers(network, found))})
     metrics = {"accuracy_clean": clean, **{f"accuracy_{key}": rows[-1][key] for key in ("fgsm", "pgd", "pgd_l2")}}
     if other:
         metrics |= {"accuracy_other": accuracy(other[0], images), "transfer": accuracy(other[0], found)}
@@ -129,13 +138,29 @@ def _targeted(
     )
     reached = (needed > 0).numpy()
     shares = [float((reached & (needed.numpy() <= budget)).mean()) for budget in (0, *block.budgets)]
+    metrics = _transfer(network, images, found, targets, needed > 0, block)
     # What is not reached needs more than the largest.
     median = float(np.median(np.where(reached, needed.numpy(), block.budgets[-1] + 1)))
     return (
         pd.DataFrame({"budget": [0, *block.budgets], "reached": shares}),
         found,
-        {"reached": float(reached.mean()), "median_budget": median},
+        {"reached": float(reached.mean()), "median_budget": median, **metrics},
     )
+
+
+def _transfer(
+    network: nn.Module, images: Tensor, found: Tensor, targets: Tensor, reached: Tensor, block: Block
+) -> dict[str, float]:
+    """What another network of ImageNet says of the images that fool this one; nothing without such a network, or such images."""
+    if block.judge == "none" or not reached.any():
+        return {}
+    judge = backbones.classifier(block.judge, images.device)
+    chosen = reached.to(images.device)
+    before, after = (answers(judge, of[chosen]) for of in (images, found))
+    return {
+        "transfer_target": float((after == targets[chosen]).float().mean()),
+        "transfer_changed": float((after != before).float().mean()),
+    }
 
 
 def _strip(
@@ -160,7 +185,7 @@ def _strip(
 def _curve(table: pd.DataFrame) -> Drawing:
     drawing = Drawing((5, 3), figures.SHARP, layout="constrained")
     axes = drawing.subplots()
-    for column in table.columns.drop("budget"):
+    for column in table.columns.intersection(["fgsm", "pgd", "pgd_l2", "reached"], sort=False):
         axes.plot(table["budget"], table[column], lw=1.6, marker="o", ms=3, label=column.replace("_", ", "))
     figures.plain(axes)
     axes.set_ylim(-0.02, 1.02)

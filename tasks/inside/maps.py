@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.common.errors import Error
+from tasks.inside.blur import blur
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,8 @@ def smoothgrad(network: nn.Module, images: Tensor, classes: Tensor, settings: Se
 
 
 def blurred(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) of which only coarse light is left: a Gaussian of a deviation of 1/24 of the width, edges repeated."""
-    channels, width = images.shape[1], images.shape[3]
-    radius = max(1, width // 8)
-    places = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-    window = torch.exp(-0.5 * (places / (width / 24)) ** 2)
-    window = (window / window.sum()).expand(channels, 1, 1, -1)
-    padded = F.pad(images, (radius,) * 4, mode="replicate")
-    rows = F.conv2d(padded, window, groups=channels)
-    return F.conv2d(rows, window.transpose(2, 3), groups=channels)
+    """Images (N, C, H, W) of which only coarse light is left: a Gaussian of a deviation of 1/24 of the width."""
+    return blur(images, images.shape[3] / 24)
 
 
 def attributions(network: nn.Module, images: Tensor, classes: Tensor, settings: Settings = DEFAULT) -> Tensor:

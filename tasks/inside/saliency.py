@@ -32,7 +32,12 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
         raise Error(f"studies.{name}: {configuration.experiment} is no classifier; saliency explains the scores of classes")
     network.requires_grad_(False)
     data = Data(studied.data, "val")
-    photographs = data.images[: block.photographs]
+    rows = range(len(data.images))[block.left_out :][: block.photographs]
+    if not rows:
+        raise Error(
+            f"studies.{name}: options.left_out: {block.left_out} of {len(data.images)} photographs of validation; leave out fewer"
+        )
+    photographs = data.images[rows.start : rows.stop]
     if photographs.shape[-1] != configuration.inputs:
         raise Error(
             f"studies.{name}: images of {photographs.shape[-1]} channels, and a network that takes {configuration.inputs}; name other data"
@@ -44,7 +49,7 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     found = {m: maps.in_batches(m, network, images, classes, settings) for m in bars.track(block.methods, "maps")}
 
     areas, curves = _areas(network, images, classes, found, block)
-    out.table("per_image", areas.assign(file=data.index["file"].to_numpy()[areas["image"]]))
+    out.table("per_image", areas.assign(file=data.index["file"].to_numpy()[rows.start + areas["image"]]))
     out.table("curves", curves)
     checked = _check(network, images[: block.checked], classes[: block.checked], found, block, settings)
     out.table("sanity", checked)
@@ -109,7 +114,8 @@ def _pointing(
     if info.task != DETECTION or logits.shape[1] != IMAGENET:
         return {}
     table = detection.boxes(data)
-    table = table[~table["difficult"] & (table["image"] < len(images))]
+    table = table.assign(image=table["image"] - block.left_out)
+    table = table[~table["difficult"] & table["image"].between(0, len(images) - 1)]
     labels = table[["image", "label"]].drop_duplicates().to_numpy()
     own = [(int(i), int(n), table[(table["image"] == i) & (table["label"] == n)]) for i, n in labels]
     asked = [(i, info.classes[n], boxes[CORNERS].to_numpy()) for i, n, boxes in own]

@@ -7,6 +7,8 @@ A study's file defines
     FIGURES    what it draws (`tasks.kinds.Figure`)
     run(profile, name, block, out) -> Mapping[str, float]
                measures, and writes figures into `out.plots` and tables into `out.tables` (`tasks.study.Out`)
+    PAGE           the heading in the report that it stands under (optional)
+    facts(block)   what metrics.json says otherwise than other studies' do, such as `system` (optional)
 
 No list names the studies: a new file is a new study.
 """

@@ -6,7 +6,7 @@ that is not among the five most probable. Budgets are in levels of 255; l2's is 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -21,6 +21,9 @@ class Block(BaseModel):
     images: int = Field(100, ge=1, description="of test where there are labels, of validation else; the first ones")
     budgets: tuple[int, ...] = Field((1, 2, 3, 4, 6, 8), description="levels of 255, rising")
     steps: int = Field(20, ge=1, description="of PGD")
+    judge: Literal["mobilenet_v2", "none"] = Field(
+        "none", description="a network of ImageNet that is shown what fools the one that is attacked"
+    )
     seed: int = Field(0, ge=0, description="of the targets")
 
     @field_validator("budgets")
@@ -40,11 +43,14 @@ METRICS = (
     Metric("transfer", "accuracy of the other network on PGD's images", 100, 1, "%", less_is_better=True),
     Metric("reached", "taken for the target within the largest budget", 100, 1, "%", headline=True),
     Metric("median_budget", "median of the smallest budgets", 1, 1, "/255", less_is_better=True, tolerance=1),
+    Metric("transfer_target", "taken for the target by the other network too", 100, 1, "%"),
+    Metric("transfer_changed", "answers of the other network that change", 100, 1, "%"),
     Metric("changed", "answers that change at the largest budget", 100, 1, "%"),
     Metric("mean_linf", "mean l-inf change", 1, 2, "/255", less_is_better=True, tolerance=1),
     Metric("mean_l2", "mean l2 change", 1, 1, "/255", less_is_better=True),
     Metric("ssim", "SSIM of the changed images", tolerance=0.02),
 )
+PAGE = "Inside"
 FIGURES = (
     Figure(
         "strip.png",

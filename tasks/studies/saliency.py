@@ -21,7 +21,10 @@ class Block(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    photographs: int = Field(200, ge=1, description="of validation, the first ones")
+    photographs: int = Field(200, ge=1, description="of validation, the first ones after those that are left out")
+    left_out: int = Field(
+        0, ge=0, description="first photographs of validation on which methods were chosen, which no number is reported of"
+    )
     methods: tuple[str, ...] = METHODS
     samples: int = Field(16, ge=1, description="of SmoothGrad and of the path of integrated gradients")
     steps: int = Field(28, ge=2, description="of insertion and deletion")
@@ -49,6 +52,7 @@ METRICS = (
     Metric("pointing_chance", "pointing, by chance", 100, 1, "%"),
     Metric("failing", "methods that fail the check", decimals=0, less_is_better=True, tolerance=1),
 )
+PAGE = "Inside"
 FIGURES = (
     Figure("strip.png", "Photographs by their place in the order of the first method's insertion, and their maps.", pixels=True),
     Figure("curves.png", "The class's probability as salient pixels come (left) and go (right), means over photographs."),

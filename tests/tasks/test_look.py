@@ -7,12 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from PIL import Image
 
-from tasks import look
 from tasks.common.errors import Error
 from tasks.inside import maps
+from tasks.learning import weights
+from tasks.looks import adversarial, painting, saliency, visualisation
 from tasks.profile import Profile
+from tests.tasks.studies.conftest import make_study
+
+__all__ = ["make_study"]
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def photograph(tmp_path: Path) -> Path:
 
 def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], photograph: Path, tmp_path: Path) -> None:
     profile, out = make_profile(), tmp_path / "new" / "map.png"
-    done = look.saliency(profile, "squeezenet", photograph, out, size=128, settings=maps.Settings(2))
+    done = saliency.saliency(profile, "squeezenet", photograph, out, size=128, settings=maps.Settings(2))
     assert done == json.loads(out.with_suffix(".json").read_bytes())
     assert done["class"] == next(iter(done["top"]))
     assert "cat" in done["class"].lower() or done["class"] in ("tabby", "lynx")
@@ -32,7 +37,7 @@ def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], pho
         first = np.asarray(image)
     assert first.shape == (300, 300, 3), "the photograph's middle square"
     assert first.std() > 5
-    look.saliency(profile, "squeezenet", photograph, out, "ESPRESSO", size=128)
+    saliency.saliency(profile, "squeezenet", photograph, out, "ESPRESSO", size=128)
     assert json.loads(out.with_suffix(".json").read_bytes())["class"] == "espresso"
     with Image.open(out) as image:
         assert not np.array_equal(first, np.asarray(image)), "another class counts other pixels"
@@ -49,16 +54,136 @@ def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], pho
         ({"size": 8}, "allowed are 16 to 1024"),
         ({"out": "map.jpg"}, "ends in .png"),
         ({"out": "chelsea.png"}, "would replace the photograph"),
-        ({"photograph": "nothing.png"}, "no such file"),
-        ({"photograph": "words.png"}, "no picture in a format"),
+        ({"photograph_": "nothing.png"}, "no such file"),
+        ({"photograph_": "words.png"}, "no picture in a format"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(
     make_profile: Callable[..., Profile], photograph: Path, tmp_path: Path, change: dict[str, object], says: str
 ) -> None:
     (tmp_path / "words.png").write_text("no picture")
-    given = {"network": "squeezenet", "photograph": photograph.name, "out": "map.png", **change}
-    given |= {key: tmp_path / str(given[key]) for key in ("photograph", "out")}
+    given = {"network": "squeezenet", "photograph_": photograph.name, "out": "map.png", **change}
+    given |= {key: tmp_path / str(given[key]) for key in ("photograph_", "out")}
     with pytest.raises(Error, match=says):
-        look.saliency(make_profile(), **given)  # type: ignore[arg-type]
+        saliency.saliency(make_profile(), **given)  # type: ignore[arg-type]
     assert not (tmp_path / "map.png").exists()
+
+
+@pytest.fixture
+def style(tmp_path: Path) -> Path:
+    path = tmp_path / "style.png"
+    Image.fromarray(skimage.data.coffee()[:200, :240]).save(path)
+    return path
+
+
+def test_a_photograph_is_taken_for_another_class(make_profile: Callable[..., Profile], photograph: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fooled.png"
+    done = adversarial.adversarial(make_profile(), "squeezenet", photograph, out, "espresso", size=128)
+    assert done == json.loads(out.with_suffix(".json").read_bytes())
+    assert done["reached"]
+    assert next(iter(done["after"])) == "espresso" != done["seen"]
+    assert 0 < done["linf"] <= done["budget"] <= 8
+    with Image.open(out) as image, Image.open(tmp_path / "fooled-change.png") as change:
+        saved = np.asarray(image)
+        assert saved.shape == (128, 128, 3) == np.asarray(change).shape
+        assert np.asarray(change).min() == 0 or np.asarray(change).max() == 255
+    # What is saved is what was measured: read again it is taken for the same.
+    again = saliency.saliency(make_profile(), "squeezenet", out, tmp_path / "map.png", size=128)
+    assert again["class"] == "espresso"
+    drawn = adversarial.adversarial(make_profile(), "squeezenet", photograph, out, budget=1, steps=1, size=64)
+    assert drawn["target"] not in drawn["before"]
+
+
+def test_a_class_is_drawn(make_profile: Callable[..., Profile], tmp_path: Path) -> None:
+    out = tmp_path / "gorilla.png"
+    done = visualisation.visualise(make_profile(), "squeezenet", "Gorilla", out, steps=8, size=64)
+    assert done == json.loads(out.with_suffix(".json").read_bytes())
+    assert done["class"] == "gorilla"
+    assert done["other"] == "mobilenet_v2"
+    with Image.open(out) as image:
+        assert np.asarray(image).shape == (64, 64, 3)
+    assert not (tmp_path / ".gorilla.part").exists()
+
+
+def test_a_painting_keeps_its_shape_and_mixes_styles(
+    make_profile: Callable[..., Profile], photograph: Path, style: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "painting.png"
+    chosen = painting.settings(steps=6, optimizer="lbfgs")
+    done = painting.paint(make_profile(), photograph, [style], out, chosen, size=96)
+    assert done == json.loads(out.with_suffix(".json").read_bytes())
+    assert done["losses"]["total"] < done["start"]["total"]
+    with Image.open(out) as image:
+        one = np.asarray(image)
+    assert one.shape[:2] == (64, 96), "the photograph is 300 x 451"
+    Image.fromarray(skimage.data.rocket()).save(tmp_path / "other.png")
+    mixed = painting.paint(make_profile(), photograph, [style, tmp_path / "other.png"], out, chosen, size=96, shares=[1, 3])
+    assert [s["share"] for s in mixed["styles"]] == [0.25, 0.75]
+    with Image.open(out) as image:
+        assert not np.array_equal(one, np.asarray(image))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"styles": ["chelsea.png"]}, "content and style are the same picture"),
+        ({"styles": []}, "name at least one picture"),
+        ({"styles": ["nothing.png"]}, "no such file"),
+        ({"shares": [1.0, 2.0]}, "2 of 1 styles"),
+        ({"shares": [0.0]}, "above 0"),
+        ({"size": 32}, "allowed are 64 to 1400"),
+        ({"size": 80}, "short side would have 53 pixels"),
+        ({"out": "style.png"}, "would replace"),
+        ({"backbone": "vgg19", "recipe": "vgg19"}, "No package carries its weights: take source: url .*dcbb9e9d"),
+        ({"backbone": "vgg19"}, "takes the recipe vgg19 alone"),
+        ({"backbone": "vgg16"}, "did you mean vgg19"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
+        ({"steps": 0}, "allowed are 1 to 5000"),
+        ({"strength": 0.0}, "above 0"),
+    ],
+)
+def test_what_cannot_be_painted_is_a_sentence(
+    make_profile: Callable[..., Profile], photograph: Path, style: Path, tmp_path: Path, change: dict[str, object], says: str
+) -> None:
+    own = ("recipe", "backbone", "strength", "optimizer", "steps")
+    given = {"styles": [style.name], "out": "painting.png", **{k: v for k, v in change.items() if k not in own}}
+    given["styles"] = [tmp_path / str(name) for name in given["styles"]]  # type: ignore[attr-defined]
+    given["out"] = tmp_path / str(given["out"])
+    with pytest.raises(Error, match=says):
+        chosen = painting.settings(**{k: v for k, v in change.items() if k in own})  # type: ignore[arg-type]
+        painting.paint(make_profile(), photograph, chosen=chosen, **given)  # type: ignore[arg-type]
+    assert not (tmp_path / "painting.png").exists()
+
+
+def test_what_cannot_be_drawn_or_fooled_is_a_sentence(
+    make_profile: Callable[..., Profile], photograph: Path, tmp_path: Path
+) -> None:
+    profile, out = make_profile(), tmp_path / "out.png"
+    with pytest.raises(Error, match=r"gorila: no class of squeezenet; the nearest .* gorilla"):
+        visualisation.visualise(profile, "squeezenet", "gorila", out)
+    with pytest.raises(Error, match="did you mean fourier"):
+        visualisation.visualise(profile, "squeezenet", "gorilla", out, prior="furier")
+    with pytest.raises(Error, match="images of 1 channel"):
+        visualisation.visualise(profile, "emotion-deepface", "happy", out)
+    with pytest.raises(Error, match="allowed are 1 to 255"):
+        adversarial.adversarial(profile, "squeezenet", photograph, out, budget=0)
+    seen = adversarial.adversarial(profile, "squeezenet", photograph, out, budget=1, steps=1, size=64)["seen"]
+    with pytest.raises(Error, match="sees already"):
+        adversarial.adversarial(profile, "squeezenet", photograph, tmp_path / "other.png", seen, size=64)
+    assert not (tmp_path / "other.png").exists()
+
+
+def test_small_photographs_are_refused(make_profile: Callable[..., Profile], tmp_path: Path) -> None:
+    Image.new("RGB", (15, 90)).save(tmp_path / "thin.png")
+    with pytest.raises(Error, match="15 x 90 pixels"):
+        saliency.saliency(make_profile(), "squeezenet", tmp_path / "thin.png", tmp_path / "map.png")
+
+
+def test_nearest_neighbours_have_no_inside(make_study: Callable[..., Profile], photograph: Path, tmp_path: Path) -> None:
+    profile = make_study(study="saliency")
+    path = profile.weights("classes")
+    configuration = weights.configuration(path).model_copy(update={"network": "knn", "architecture": {}})
+    torch.manual_seed(0)
+    weights.save(path, configuration.build(), configuration)
+    with pytest.raises(Error, match="no gradients, as nearest neighbours"):
+        visualisation.visualise(profile, "classes", "red", tmp_path / "red.png")

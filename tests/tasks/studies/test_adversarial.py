@@ -52,6 +52,9 @@ def test_accuracy_against_the_budget_is_that_of_a_slow_loop(make_study: Callable
     for budget, pgd in zip(table["budget"], table["pgd"]):
         assert pgd == pytest.approx(slow_accuracy(profile, budget, 4), abs=1 / 12 + 1e-3)
     assert metrics["accuracy_pgd"] == pytest.approx(table["pgd"].iloc[-1], abs=1e-4)
+    assert table["mean_linf"].tolist() == sorted(table["mean_linf"])
+    assert (table["mean_linf"] <= table["budget"]).all()
+    assert table["ssim"].iloc[0] == 1
     # The other network is the same one: it is fooled by the same images.
     assert metrics["transfer"] == metrics["accuracy_pgd"]
     assert metrics["accuracy_other"] == metrics["accuracy_clean"]
@@ -62,7 +65,7 @@ def test_accuracy_against_the_budget_is_that_of_a_slow_loop(make_study: Callable
 
 
 def test_photographs_are_taken_for_their_targets(make_study: Callable[..., Profile]) -> None:
-    options = {"images": 2, "budgets": [1, 8], "steps": 20}
+    options = {"images": 2, "budgets": [1, 8], "steps": 20, "judge": "mobilenet_v2"}
     profile = make_study(study="adversarial", network="none", embedded="squeezenet", data="tiny-pairs", options=options)
     folder = profile.processed("tiny-pairs")
     shutil.rmtree(folder)
@@ -75,6 +78,7 @@ def test_photographs_are_taken_for_their_targets(make_study: Callable[..., Profi
     assert metrics["reached"] == (table["budget"] > 0).mean() == 1
     assert metrics["median_budget"] == table["budget"].median()
     assert metrics["changed"] == 1
+    assert 0 <= metrics["transfer_target"] <= metrics["transfer_changed"] <= 1
     assert metrics["mean_linf"] <= 8
     assert metrics["ssim"] > 0.8
 

@@ -9,6 +9,7 @@ import yaml
 
 from tasks import code, config
 from tasks.common.errors import Error
+from tasks.learning import tracking
 from tasks.profile import Profile
 from tasks.reports import studies
 from tasks.study import study
@@ -34,10 +35,25 @@ def test_it_measures_every_method_and_draws(make_study: Callable[..., Profile]) 
     assert ranks.groupby("method")["redrawn"].max().eq(3).all()
     last = ranks[ranks["redrawn"] == 3]["correlation"].abs()
     assert metrics["failing"] == (last >= 0.3).sum()
+    client = tracking.connect(profile.root)
+    found = client.get_experiment_by_name("looked")
+    assert found is not None
+    run, *_ = client.search_runs([found.experiment_id])
+    assert run.data.metrics["failing"] == metrics["failing"]
+    assert "plots/strip.png" in [artifact.path for artifact in client.list_artifacts(run.info.run_id, "plots")]
     assert study(profile, "looked")["metrics"] == metrics, "the same twice"
     (section,) = studies.sections(profile, studies.results(profile))
     assert [row["name"] for row in section["rows"]] == ["looked"]
     assert len(section["figures"]) == 3
+
+
+def test_no_number_is_of_what_methods_were_chosen_on(make_study: Callable[..., Profile]) -> None:
+    options = {**OPTIONS, "methods": ["gradient"]}
+    study(profile := make_study(study="saliency", options={**options, "left_out": 20}), "looked")
+    areas = pd.read_csv(profile.results("looked") / "tables" / "per_image.csv")
+    assert areas["file"].tolist() == ["20.png", "21.png", "22.png", "23.png"], "24 are there"
+    with pytest.raises(Error, match="leave out fewer"):
+        study(make_study(study="saliency", options={**options, "left_out": 24}), "looked")
 
 
 def test_embedded_weights_are_looked_at_and_named(make_study: Callable[..., Profile]) -> None:

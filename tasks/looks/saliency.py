@@ -1,0 +1,71 @@
+"""A map of what counts in a photograph of one's own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.common.files import write_json
+from tasks.imaging.images import resize, write_png
+from tasks.inside import maps
+from tasks.inside.classes import find_class
+from tasks.inside.saliency import shown
+from tasks.looks.asked import Looked, check_out, check_size, described, find_network, photograph
+from tasks.params.params import known_to_user
+from tasks.profile import Profile
+
+
+def explain(
+    looked: Looked, pixels: np.ndarray, label: str | None, method: str, size: int, settings: maps.Settings = maps.DEFAULT
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The map of the middle square, grey levels uint8 (size, size), and which class it explains.
+
+    Raises Error for a class that the network does not have, and for a method that it does not allow.
+    """
+    asked = None if label is None else find_class(looked.configuration, label)
+    images = looked.tensor(looked.square(pixels, size))
+    logits = looked.scores(images)
+    number = int(logits.argmax()) if asked is None else asked
+    found = maps.in_batches(method, looked.network, images, torch.tensor([number], device=looked.device), settings)
+    about = {"class": looked.names[number], "probability": float(logits.softmax(0)[number]), "top": looked.top(logits)}
+    return shown(found[0].cpu().numpy()), about
+
+
+def saliency(
+    profile: Profile,
+    network: str,
+    photograph_: Path,
+    out: Path,
+    label: str | None = None,
+    method: str = "gradient",
+    size: int | None = None,
+    settings: maps.Settings = maps.DEFAULT,
+) -> dict[str, Any]:
+    """Write the map of a photograph's middle square, and return what was done, as it stands beside the picture.
+
+    `label`: the class that is explained, the most probable one by default. `size`: pixels of a side of what the network sees, its own
+    by default. Raises Error for what does not exist or does not fit, before any work.
+    """
+    known_to_user(method, maps.METHODS, "method")
+    check_out(out, photograph_)
+    looked = find_network(profile, network)
+    wanted = check_size(size or looked.configuration.size)
+    pixels = photograph(photograph_)
+    grey, about = explain(looked, pixels, label, method, wanted, settings)
+    side = min(pixels.shape[:2])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_png(out, resize(np.repeat(grey[..., None], 3, axis=2), side, side))
+    done = {
+        "study": "saliency",
+        "network": network,
+        "weights": looked.digest,
+        "photograph": described(photograph_, pixels),
+        "size": wanted,
+        "method": method,
+        **about,
+        "samples": settings.samples,
+        "seed": settings.seed,
+    }
+    write_json(out.with_suffix(".json"), done)
+    return done
