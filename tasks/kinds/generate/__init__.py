@@ -57,9 +57,6 @@ class Prepare(Preparation):
     size: int = Field(ge=8, le=1024)
     channels: Literal[1, 3] = 1
     samples: int = Field(10_000, ge=10, description="how many samples of a network are measured")
-    inception: int = Field(
-        0, ge=0, description="how many of them in the features of FID's Inception too, which takes seconds each; 0 for none"
-    )
     validation: int | None = Field(None, ge=1, description="needed unless the data set is published with a validation split")
     test: int | None = Field(None, ge=1, description="images held out as test, for sets that are published without a test split")
 

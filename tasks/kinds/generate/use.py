@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from models.generator import Generator
 from tasks.common.errors import Error
 from tasks.common.files import atomic
-from tasks.kinds.generate.objective import samples
+from tasks.kinds.generate.objective import grid, samples
 from tasks.learning.tensors import to_bytes
 from tasks.learning.weights import Configuration
 from tasks.params.params import known_to_user
 
+__all__ = ["answer", "draw", "export", "grid"]
 # Copies of all samples that are in memory at once, as float32 and as bytes.
 COPIES = 3
 
