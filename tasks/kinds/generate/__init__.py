@@ -26,10 +26,14 @@ METRICS = (
     Metric("elbo", "Evidence lower bound", 1, 2, "nats", headline=True),
     Metric("nll", "Negative log likelihood", 1, 2, "nats", less_is_better=True, headline=True),
     Metric("class_share", "Samples of the class asked for", 100, 1, "%", headline=True),
+    Metric("class_share_unseen", "Samples of a class asked for that training never saw", 100, 1, "%", tolerance=0.05),
     Metric("class_entropy", "Evenness of the classes", 100, 1, "%"),
     Metric("spread", "Spread of the samples", 100, 1, "%", tolerance=0.1),
     Metric("precision_manifold", "Manifold precision", 100, 1, "%"),
     Metric("recall_manifold", "Manifold recall", 100, 1, "%"),
+    Metric("log_likelihood_z", "Log likelihood of z", 1, 2, "nats"),
+    Metric("path_length_z", "Path length in z", 1, 1, less_is_better=True, tolerance=1e9),
+    Metric("path_length_w", "Path length in w", 1, 1, less_is_better=True, tolerance=1e9),
     Metric("samples_per_second", "Samples a second", 1, 0, tolerance=1e9),
 )
 FIGURES = (
@@ -68,7 +72,11 @@ class Recipe(recipe.Recipe):
 
 
 def check(experiment: Any, prepare: Any, network: Any) -> None:
-    """Raises ValueError for an augmentation that adds what no image has."""
+    """Raises ValueError for an augmentation that adds what no image has, and for a network that lacks its predecessor."""
+    if getattr(network, "AFTER", False) != (getattr(experiment, "after", "none") != "none"):
+        raise ValueError(
+            "after: the experiment whose autoencoder this network works in; needed for latent_flow, and for no others"
+        )
     augment = experiment.train.augment
     if augment.cutout or augment.mixup or augment.jitter:
         raise ValueError("train.augment: a generator learns from pictures as they are; allowed: flip, dihedral, crop")

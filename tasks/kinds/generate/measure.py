@@ -4,6 +4,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from tasks.datasets.data import Data
 from tasks.generation.distances import frechet, kernel
 from tasks.generation.manifold import manifold
 from tasks.imaging.figures import save
-from tasks.kinds.generate import data, features, figures
+from tasks.kinds.generate import data, features, figures, halves
 from tasks.kinds.generate.objective import bounds, samples, spread
 from tasks.learning.measuring import Out, Test
 from tasks.learning.tensors import to_bytes, to_float
@@ -60,14 +61,18 @@ def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
     numbers = {"fid_random": frechet(theirs, ours), "spread": spread(theirs, ours), "samples_per_second": count / seconds}
     measured: dict[str, object] = {"samples": count, "test": len(real)}
     if judge:
-        numbers |= _judged(judge, fake, real, asked, len(test.info.classes))
+        numbers |= _judged(judge, fake, real, asked, len(test.info.classes), _seen(test))
         measured |= {"judge": judge.configuration.experiment, "judge_sha256": judge.digest()}
+        if test.info.classes:
+            measured["judge_right_on_test"] = round(float((judge.look(real)[1] == labels.numpy()).mean()), 4)
     if hasattr(network, "elbo"):
         bits = torch.from_numpy(test.data.array("bits"))
         binary = data.binary(bits, test.data.images.shape[1:]).to(device)
         numbers["elbo"] = bounds(network, binary, labels.to(device)).mean().item()
         numbers["nll"] = likelihood(network, binary, labels.to(device)).mean().item()
         measured |= {"bits_sha256": hashlib.sha256(bits.numpy().tobytes()).hexdigest(), "importance_samples": IMPORTANCE}
+    if hasattr(network, "log_density"):
+        numbers["log_likelihood_z"] = _log_likelihood(network, real.to(device), labels.to(device))
     if test.first and INCEPTION and count >= WHOLE:
         numbers |= _inception(test, pictures[:INCEPTION], INCEPTION)
         measured["inception_samples"] = INCEPTION
@@ -79,6 +84,8 @@ def _judge(test: Test) -> features.Judge | None:
     if test.judge is None:
         return None
     network, configuration = test.judge
+    if halves.fits(configuration, test.info):
+        return halves.Halves(network, configuration)
     theirs, ours = ((c.inputs, c.size, c.classes) for c in (configuration, test.configuration))
     if configuration.task != "classify" or theirs != ours:
         raise Error(
@@ -88,14 +95,36 @@ def _judge(test: Test) -> features.Judge | None:
     return features.Judge(network, configuration)
 
 
-def _judged(judge: features.Judge, fake: Tensor, real: Tensor, asked: Tensor | None, classes: int) -> dict[str, float]:
-    """What the judge says of samples: their distance from the images, their classes, and whether they are those asked for."""
+def _seen(test: Test) -> np.ndarray:
+    """Which classes training has seen, (K,)."""
+    train = data.labels(Data(test.data.folder, "train"))
+    return np.isin(np.arange(len(test.info.classes)), train)
+
+
+def _log_likelihood(network: Any, images: Tensor, labels: Tensor) -> float:
+    """The exact log likelihood, in nats, of one z an image that the autoencoder draws; the mean over images."""
+    noise = torch.randn(len(images), network.latent, generator=torch.Generator().manual_seed(0)).to(images.device)
+    with torch.no_grad():
+        return float(network.log_density(network.codes(images, noise), network.said(len(images), labels)).mean())
+
+
+def _judged(
+    judge: features.Judge, fake: Tensor, real: Tensor, asked: Tensor | None, classes: int, known: np.ndarray
+) -> dict[str, float]:
+    """What the judge says of samples: their distance from the images, their classes, and whether they are those asked for.
+
+    `known`: which classes training has seen; the others are counted apart.
+    """
     (theirs, seen), (ours, _) = judge.look(fake), judge.look(real)
     shares = np.bincount(seen, minlength=classes) / len(seen)
     entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum() / np.log(classes)
     numbers = {"fid_small": frechet(theirs, ours), "class_entropy": float(entropy)}
     if asked is not None:
-        numbers["class_share"] = float((seen == asked.cpu().numpy()).mean())
+        wanted = asked.cpu().numpy()
+        right, ours_too = seen == wanted, known[wanted]
+        numbers["class_share"] = float(right[ours_too].mean())
+        if not ours_too.all():
+            numbers["class_share_unseen"] = float(right[~ours_too].mean())
     return numbers
 
 

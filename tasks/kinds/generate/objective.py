@@ -38,6 +38,11 @@ class Objective(objective.Objective):
 
     def __init__(self, recipe: Any, info: Info, network: nn.Module, precision: str, predecessor: nn.Module | None = None) -> None:
         super().__init__(recipe, info, network, precision, predecessor)
+        if predecessor is not None:
+            try:
+                network.begin_at(predecessor)  # type: ignore[operator]
+            except ValueError as error:
+                raise Error(str(error)) from None
         self.features = features.random_network(info.channels)
         self.right: list[Tensor] = []
 
