@@ -40,10 +40,10 @@ def sample(
         raise Error(f"{to}: holds other files than samples; give another folder")
     network, configuration = apply.load(profile, experiment, weights)
     use = kinds.part(configuration.task, "use")
-    if not hasattr(use, "draw"):
-        makers = [kind for kind in kinds.names() if hasattr(kinds.part(kind, "use"), "draw")]
+    if not hasattr(use, "make"):
+        makers = [kind for kind in kinds.names() if hasattr(kinds.part(kind, "use"), "make")]
         raise Error(f"{experiment}: a network of the task {configuration.task} makes no samples; allowed: {', '.join(makers)}")
-    pictures = use.draw(network, configuration, count, seed, asked)
+    pictures = use.make(network, configuration, count, seed, asked)
     if grid:
         write_png(to, use.grid(pictures, math.ceil(math.sqrt(count))))
         return [to]

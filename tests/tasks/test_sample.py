@@ -28,20 +28,25 @@ def profile(make: Callable[..., Profile]) -> Profile:
     return made
 
 
+def opened(path: Path) -> np.ndarray:
+    with PIL.Image.open(path) as image:
+        return np.asarray(image)
+
+
 def test_samples_are_files_that_a_seed_decides(profile: Profile, tmp_path: Path) -> None:
     first = sample(profile, "plain", tmp_path / "out", 5)
     assert [path.name for path in first] == ["0000.png", "0001.png", "0002.png", "0003.png", "0004.png"]
-    pixels = [np.asarray(PIL.Image.open(path)) for path in first]
+    pixels = [opened(path) for path in first]
     assert pixels[0].shape == (16, 16)
-    again = [np.asarray(PIL.Image.open(path)) for path in sample(profile, "plain", tmp_path / "out", 5)]
+    again = [opened(path) for path in sample(profile, "plain", tmp_path / "out", 5)]
     assert np.array_equal(pixels, again)
-    other = [np.asarray(PIL.Image.open(path)) for path in sample(profile, "plain", tmp_path / "other", 5, seed=1)]
+    other = [opened(path) for path in sample(profile, "plain", tmp_path / "other", 5, seed=1)]
     assert not np.array_equal(pixels, other)
 
 
 def test_a_grid_is_one_picture_of_the_class_asked_for(profile: Profile, tmp_path: Path) -> None:
     (path,) = sample(profile, "asked", tmp_path / "large.png", 9, asked="large", grid=True)
-    assert PIL.Image.open(path).size == (48, 48)
+    assert opened(path).shape == (48, 48)
     sample(profile, "asked", tmp_path / "small.png", 9, asked="small", grid=True)
     assert (tmp_path / "small.png").read_bytes() != path.read_bytes()
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tasks.common import bars
 from tasks.common.errors import Error
-from tasks.datasets.data import Data
+from tasks.datasets.data import Data, info
 from tasks.generation.distances import frechet, kernel
 from tasks.generation.manifold import manifold
 from tasks.imaging.figures import save
@@ -87,12 +87,20 @@ def _judge(test: Test) -> features.Judge | None:
     if halves.fits(configuration, test.info):
         return halves.Halves(network, configuration)
     theirs, ours = ((c.inputs, c.size, c.classes) for c in (configuration, test.configuration))
-    if configuration.task != "classify" or theirs != ours:
+    learned = dataset(test.data.folder.parent, configuration.data_hash)
+    if configuration.task != "classify" or theirs != ours or learned not in (None, test.info.dataset):
         raise Error(
-            f"judge: {configuration.experiment} ({configuration.task}) looks at {configuration.size} px, {configuration.inputs} channels, "
-            f"{len(configuration.classes)} classes, which are not those of {test.info.name}; take a classifier of {test.info.dataset}"
+            f"judge: {configuration.experiment} ({configuration.task}) learned from {learned or 'other data'}, {configuration.size} px, "
+            f"{configuration.inputs} channels, {len(configuration.classes)} classes, and not from what {test.info.name} is of; take a "
+            f"classifier of {test.info.dataset}"
         )
     return features.Judge(network, configuration)
+
+
+def dataset(processed: Path, digest: str) -> str | None:
+    """The data set that data of a hash were prepared from, where they are in the folder `processed`."""
+    found = (info(path.parent) for path in sorted(processed.glob("*/dataset.json")))
+    return next((one.dataset for one in found if one.hash == digest), None)
 
 
 def _seen(test: Test) -> np.ndarray:

@@ -17,7 +17,7 @@ from tasks.learning.tensors import to_bytes
 from tasks.learning.weights import Configuration
 from tasks.params.params import known_to_user
 
-__all__ = ["answer", "draw", "export", "grid"]
+__all__ = ["answer", "export", "grid", "make"]
 # Copies of all samples that are in memory at once, as float32 and as bytes.
 COPIES = 3
 
@@ -27,7 +27,7 @@ def answer(outputs: np.ndarray) -> np.ndarray:
     return to_bytes(outputs)
 
 
-def draw(network: nn.Module, configuration: Configuration, count: int, seed: int, asked: str | None = None) -> np.ndarray:
+def make(network: nn.Module, configuration: Configuration, count: int, seed: int, asked: str | None = None) -> np.ndarray:
     """`count` samples, uint8 (N, H, W, C), all of the class `asked`, or of each class in its turn.
 
     Raises Error for a network that makes no images, a class that it cannot be asked for, and more samples than memory has room for.
@@ -42,7 +42,7 @@ def draw(network: nn.Module, configuration: Configuration, count: int, seed: int
 
 
 def wanted(network: nn.Module, configuration: Configuration, count: int, asked: str | None) -> Tensor | None:
-    """The classes of `count` samples, (N,); None where the network's own are taken. Raises Error as `draw` does."""
+    """The classes of `count` samples, (N,); None where the network's own are taken. Raises Error as `make` does."""
     if not isinstance(network, Generator):
         raise Error(f"{configuration.experiment}: {configuration.network} makes no images out of noise; give a generator")
     if asked is None:

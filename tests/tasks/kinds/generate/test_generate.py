@@ -14,6 +14,7 @@ from tasks.common.errors import Error
 from tasks.datasets.data import Data
 from tasks.evaluate import evaluate
 from tasks.kinds.generate import data, features, figures, measure, objective
+from tasks.learning import weights
 from tasks.learning.tensors import to_bytes
 from tasks.profile import Profile
 from tasks.train import train
@@ -89,11 +90,15 @@ def test_a_judge_of_other_images_is_refused(make: Make) -> None:
     profile = make(plain={})
     train(profile, "plain")
     train(profile, "sizes")
-    from tasks.learning import weights
-
+    described = profile.processed("sorted") / "dataset.json"
+    written = described.read_text()
+    described.write_text(written.replace("mnist-5k", "patches"))
+    with pytest.raises(Error, match=r"judge: sizes \(classify\) learned from patches, .* take a classifier of mnist-5k"):
+        evaluate(profile, "plain")
+    described.write_text(written)
     network, configuration = weights.load(profile.weights("sizes"))
     weights.save(profile.weights("sizes"), network, configuration.model_copy(update={"classes": ("a", "b", "c")}))
-    with pytest.raises(Error, match=r"judge: sizes .* are not those of discs; take a classifier of mnist-5k"):
+    with pytest.raises(Error, match=r"judge: sizes .* take a classifier of mnist-5k"):
         evaluate(profile, "plain")
 
 
