@@ -1,5 +1,6 @@
 """What every network must do, whatever it is: a new file in models/ is tested here without a line."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -43,7 +44,7 @@ def test_the_output_has_the_shape_of_its_kind(name: str) -> None:
     size = (SHAPE.size, SHAPE.size)
     expected = {
         "classify": (4, SHAPE.outputs), "translate": (4, channels(name), *size), "detect": (4, 100, 6),
-        "compress": (4, SHAPE.inputs, *size), "caption": (4, 23), "embed": (4, 128),
+        "compress": (4, SHAPE.inputs, *size), "caption": (4, 23), "embed": (4, 128), "generate": (4, SHAPE.inputs, *size),
     }  # fmt: skip
     assert outputs.shape == expected[kind(name)]
     assert outputs.isfinite().all()
@@ -65,11 +66,22 @@ def examples(name: str) -> Examples:
         "caption": torch.tensor([[[1, 4, 4, 2, 0], [1, 4, 2, 0, 0]]] * 4),
         # Of five "words", the last of which is one.
         "embed": torch.full((4, 2, 3), 4),
+        "generate": torch.tensor([0, 4, 2, 1]),
     }
     images, found = torch.from_numpy(pixels), targets[kind(name)]
     if kind(name) == "embed":
         return Examples({"images": images, "sentences": found, "labels": torch.full((4,), -1)})
     return Examples({"images": images, "sentences" if kind(name) == "caption" else "targets": found})
+
+
+class Gradients(dict[str, Callable[[torch.Tensor], None]]):
+    """Updates of parts that take the gradients of each, and no step; every interval is over, and every part is due."""
+
+    def every(self, interval: int) -> bool:
+        return True
+
+    def due(self, name: str) -> bool:
+        return True
 
 
 def losses(name: str) -> tuple[str, ...]:
@@ -93,9 +105,8 @@ def test_gradients_of_its_kinds_losses_reach_every_parameter(name: str, loss: st
     objective.begin(train, 0, 0)
     net.train()
     inputs, targets = objective.draw(train, torch.arange(4), np.random.default_rng(0))
-    # Each update takes the gradients of its part, and no step.
     parts = net.parts() if hasattr(net, "parts") else {"network": net}
-    values = objective.step(inputs, targets, {part: lambda loss: loss.backward(retain_graph=True) for part in parts})
+    values = objective.step(inputs, targets, Gradients({part: lambda loss: loss.backward(retain_graph=True) for part in parts}))
     assert "loss" in values
     assert all(value.isfinite() for value in values.values())
     # Frozen ones learn nothing.

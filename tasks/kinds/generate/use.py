@@ -1,0 +1,82 @@
+"""What a generator is used for: samples, as many as are wanted, of a class where it can be asked for one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor, nn
+
+from models.generator import Generator
+from tasks.common.errors import Error
+from tasks.common.files import atomic
+from tasks.kinds.generate.objective import grid, samples
+from tasks.learning.tensors import to_bytes
+from tasks.learning.weights import Configuration
+from tasks.params.params import known_to_user
+
+__all__ = ["answer", "export", "grid", "make"]
+# Copies of all samples that are in memory at once, as float32 and as bytes.
+COPIES = 3
+
+
+def answer(outputs: np.ndarray) -> np.ndarray:
+    """Pictures, uint8 (N, H, W, C)."""
+    return to_bytes(outputs)
+
+
+def make(network: nn.Module, configuration: Configuration, count: int, seed: int, asked: str | None = None) -> np.ndarray:
+    """`count` samples, uint8 (N, H, W, C), all of the class `asked`, or of each class in its turn.
+
+    Raises Error for a network that makes no images, a class that it cannot be asked for, and more samples than memory has room for.
+    """
+    condition = wanted(network, configuration, count, asked)
+    needed = COPIES * 4 * configuration.inputs * configuration.size**2 * count
+    if needed > (free := psutil.virtual_memory().available):
+        raise Error(
+            f"count: {count:,} samples take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free; ask for fewer"
+        )
+    return to_bytes(samples(network, count, seed, condition))
+
+
+def wanted(network: nn.Module, configuration: Configuration, count: int, asked: str | None) -> Tensor | None:
+    """The classes of `count` samples, (N,); None where the network's own are taken. Raises Error as `make` does."""
+    if not isinstance(network, Generator):
+        raise Error(f"{configuration.experiment}: {configuration.network} makes no images out of noise; give a generator")
+    if asked is None:
+        return None
+    if not network.classes:
+        raise Error(f"class: {configuration.experiment} makes images of whatever class; leave it out, or take a conditional one")
+    known_to_user(asked, configuration.classes, "class")
+    return torch.full((count,), configuration.classes.index(asked))
+
+
+def export(network: Any, configuration: Configuration, to: Path) -> None:
+    """Write `decode` as ONNX: `noise`, float32 (N, latent), and where classes can be asked for `classes`, int64 (N,); out come
+    `images`, float32 (N, C, H, W) in [0, 1]. Raises Error for a network that makes images of no latent numbers."""
+    if not network.latent:
+        raise Error(f"{configuration.experiment}: {configuration.network} makes images of no latent numbers that could be given")
+    batch = torch.export.Dim("batch", min=1)
+    names: Sequence[str] = ("noise", "classes") if network.classes else ("noise",)
+    example: tuple[Tensor, ...] = (torch.randn(2, network.latent), torch.arange(2))[: len(names)]
+    program = torch.onnx.export(
+        Decoder(network), example, input_names=[*names], output_names=["images"], dynamic_shapes=({0: batch},) * len(names), dynamo=True,
+        verbose=False,
+    )  # fmt: skip
+    assert program is not None
+    program.model.metadata_props["darkroom"] = configuration.model_dump_json()
+    with atomic(to) as temporary:
+        program.save(temporary)
+
+
+class Decoder(nn.Module):
+    """A generator's `decode` as its forward pass."""
+
+    def __init__(self, network: Generator) -> None:
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, noise: Tensor, classes: Tensor | None = None) -> Tensor:
+        return self.network.decode(noise, classes)
