@@ -16,11 +16,11 @@ import typer
 
 from flows import FOLDERS, ROOT
 from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
-from flows.prefect_server import HOST, origins
 from tasks import config
 from tasks.common import processes
 from tasks.common.errors import Error
 from tasks.common.locks import alone
+from tasks.common.own_pages import HOST, origins
 from tasks.learning import tracking
 
 PATIENCE = 120.0  # seconds; a first start makes the databases
