@@ -15,6 +15,7 @@ import httpx
 import typer
 
 from flows import FOLDERS, ROOT
+from flows.links import PAGE
 from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
 from tasks import config
 from tasks.common import processes
@@ -166,6 +167,7 @@ def main(
             start("mlflow", command, f"{mlflow}/health")
         for service in services:
             service.wait()
+        environment[PAGE] = mlflow
         options = {"profile": profile, "cron": cron, "every": every}
         options |= {"sweep-cron": sweep_cron, "sweep-every": sweep_every, "sweep-budget": sweep_budget, "timezone": timezone}
         start(
