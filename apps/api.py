@@ -29,11 +29,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from apps.faces import MAX_BYTES, Reader
 from tasks import config
 from tasks.common.errors import Error
+from tasks.common.own_pages import HOST, NAMES, OwnPages
 from tasks.faces import face_weights
 from tasks.params.face_settings import Annotate
 from tasks.profile import Profile
 
-HOST = "127.0.0.1"
 WAITING = 16  # photographs at once; further ones are told to come back
 KEEP = 600.0  # seconds
 MOST = 200  # results
@@ -92,8 +92,9 @@ def application(profile: Profile, keep: float = KEEP, waiting: int = WAITING) ->
 
     # Its pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Darkroom: faces and emotions", lifespan=lifespan, docs_url=None, redoc_url=None)
-    # A page of another host that resolves to this machine is not answered.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    # A page of another host that resolves to this machine is not answered, and no other page of a browser.
+    app.add_middleware(OwnPages)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*NAMES])
 
     @app.post("/", status_code=201)
     async def annotate(request: Request) -> JSONResponse:

@@ -1,6 +1,7 @@
 """The demo page: a photograph of one's own through the trained networks. `python -m apps.demo --help`
 
-The page is served to this machine alone, and the browser is told to load nothing from elsewhere. Its tabs stand in `apps/tabs/`.
+The page is served to this machine alone, answers no stranger's page, and the browser is told to load nothing from elsewhere. Its tabs
+stand in `apps/tabs/`.
 """
 
 import signal
@@ -13,13 +14,13 @@ import typer
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps import photographs, tabs
-from apps.page import TEMPORARY, Page
+from apps import TEMPORARY, photographs, tabs
+from apps.page import Page
 from tasks import config
 from tasks.common.errors import Error
+from tasks.common.own_pages import HOST, OwnPages
 from tasks.profile import Profile
 
-HOST = "127.0.0.1"
 WAITING = 16  # requests that may queue; later ones are told to come back
 KEEP = 3600  # seconds that uploads and results stay on the disk
 POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'; form-action 'self'"
@@ -70,7 +71,7 @@ def start(profile: Profile, port: int) -> gr.Blocks:
             ssr_mode=False, mcp_server=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
             footer_links=[], max_threads=4, state_session_capacity=100, max_file_size=photographs.MAX_BYTES,
             theme=gr.themes.Soft(primary_hue="slate", font=font, font_mono=("ui-monospace", "monospace")), css=style,
-            app_kwargs={"middleware": [Middleware(ContentPolicy)]},
+            app_kwargs={"middleware": [Middleware(OwnPages), Middleware(ContentPolicy)]},
         )  # fmt: skip
     except OSError as error:
         if "empty port" not in str(error):

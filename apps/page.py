@@ -1,7 +1,6 @@
 """What the tabs of the page share: the page that they are built into, the files that it gives out, and its small parts."""
 
 import html
-import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -11,11 +10,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from apps import TEMPORARY
 from apps.photographs import preview
-
-# Uploads and results go there, which is removed with the page.
-TEMPORARY = tempfile.TemporaryDirectory(prefix="darkroom-demo-")
-os.environ["GRADIO_TEMP_DIR"] = TEMPORARY.name
 
 EXTENSIONS = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
 THUMBNAIL = 160  # pixels

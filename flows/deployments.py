@@ -18,6 +18,7 @@ from prefect.states import Crashed
 from flows.annotate import annotate
 from flows.apply import apply
 from flows.evaluate import evaluate
+from flows.forms import offer
 from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
 from flows.rebuild import rebuild
 from flows.sample import sample
@@ -53,7 +54,7 @@ def main(
     def deployment(flow: Flow[..., Any], name: str, given: dict[str, Any], *tags: str, **more: Any) -> RunnerDeployment:
         # The first paragraph: what follows is about Python.
         description = " ".join((flow.description or "").split("\n\n")[0].split())
-        return RunnerDeployment.from_flow(
+        made = RunnerDeployment.from_flow(
             flow,
             name,
             parameters=given,
@@ -62,6 +63,7 @@ def main(
             entrypoint_type=EntrypointType.MODULE_PATH,
             **more,
         )
+        return offer(made, profile)
 
     def scheduled(flow: Flow[..., Any], given: dict[str, Any], option: str, when: str, seconds: float | None) -> RunnerDeployment:
         try:

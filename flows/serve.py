@@ -15,12 +15,13 @@ import httpx
 import typer
 
 from flows import FOLDERS, ROOT
+from flows.links import PAGE
 from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
-from flows.prefect_server import HOST, origins
 from tasks import config
 from tasks.common import processes
 from tasks.common.errors import Error
 from tasks.common.locks import alone
+from tasks.common.own_pages import HOST, origins
 from tasks.learning import tracking
 
 PATIENCE = 120.0  # seconds; a first start makes the databases
@@ -166,6 +167,7 @@ def main(
             start("mlflow", command, f"{mlflow}/health")
         for service in services:
             service.wait()
+        environment[PAGE] = mlflow
         options = {"profile": profile, "cron": cron, "every": every}
         options |= {"sweep-cron": sweep_cron, "sweep-every": sweep_every, "sweep-budget": sweep_budget, "timezone": timezone}
         start(

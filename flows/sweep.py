@@ -11,10 +11,10 @@ from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.links import page
 from flows.paths import reach
 from tasks import config
 from tasks import sweep as sweeping
-from tasks.learning import tracking
 from tasks.profile import Profile
 from tasks.sweeps import tables
 from tasks.sweeps.study import Study
@@ -42,9 +42,10 @@ def run_sweep(profile: Profile, name: str, out: Path) -> dict[str, Any]:
         rows: list[dict[str, Any]] = json.loads(ordered.to_json(orient="records"))
         create_table_artifact(rows, key=key, description=f"{name}: {counts}")
 
-    store = tracking.uri(profile.root)
-    if store.startswith("http"):
-        create_link_artifact(store, link_text=f"{name} in MLflow", key=f"{key}-mlflow", description=f"MLflow's experiment {name}")
+    if address := page(profile.root):
+        create_link_artifact(
+            address, link_text=f"{name} in MLflow", key=f"{key}-mlflow", description=f"MLflow's experiment {name}"
+        )
     last: list[Study] = []
 
     def changed(study: Study) -> None:

@@ -11,6 +11,7 @@ import yaml
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.links import link_training
 from flows.paths import reach
 from tasks import config
 from tasks import train as training
@@ -32,7 +33,9 @@ def train(experiment: str, profile: str = ".", overrides: dict[str, Any] | None 
     loaded = changed(profile, experiment, overrides or {})
     out = new_folder(loaded.root / "runs", f"{experiment}-{datetime.now():%Y%m%d-%H%M%S}")
     write_json(out / OVERRIDES, overrides or {})
-    return run_training(loaded, experiment, out)
+    run_training(loaded, experiment, out)
+    link_training(loaded, experiment, out)
+    return out
 
 
 def changed(profile: str, experiment: str, overrides: dict[str, Any]) -> Profile:

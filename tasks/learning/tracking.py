@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 CODE = Path(__file__).resolve().parents[2]
 # What a saved model needs to load again.
 PACKAGES = (
-    "mlflow", "numpy", "opencv-python-headless", "pandas", "pillow", "psutil", "pyarrow", "pydantic", "pyyaml", "safetensors", "scipy", "torch",
+    "constriction", "mlflow", "numpy", "opencv-python-headless", "pandas", "pillow", "psutil", "pyarrow", "pydantic", "pyyaml", "safetensors", "scipy", "torch",
     "torchvision", "typer", "ultralytics-opencv-headless",
 )  # fmt: skip
 # MLflow's own patience with a server that does not answer is minutes for each call. Its log and its bars would break into ours.

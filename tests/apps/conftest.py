@@ -44,6 +44,7 @@ def serving(profile: Profile) -> Iterator[str]:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryFile("w+") as log:
         environment = {**os.environ, "TMPDIR": temporary, "OMP_NUM_THREADS": "1"}
+        environment.pop("GRADIO_TEMP_DIR", None)
         process = subprocess.Popen(
             [sys.executable, "-m", "apps.demo", "--port", str(port), "--profile", str(profile.folder)],
             cwd=ROOT, env=environment, stdout=log, stderr=log, text=True,
@@ -62,7 +63,7 @@ def serving(profile: Profile) -> Iterator[str]:
         said = log.read()
         assert process.returncode == 0, said
         assert "Traceback" not in said
-        assert os.listdir(temporary) == []
+        assert [str(path.relative_to(temporary)) for path in Path(temporary).rglob("*")] == []
 
 
 def _answers(url: str) -> bool:

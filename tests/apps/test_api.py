@@ -21,6 +21,7 @@ from apps.api import Results, application
 from tasks import config
 from tasks.common import processes
 from tasks.faces.annotations import EMOTIONS
+from tests import listening
 from tests.apps.conftest import untrained_profile
 from tests.conftest import ROOT
 from tests.tasks import people
@@ -155,6 +156,21 @@ def test_bombs_names_and_methods(client: TestClient) -> None:
     for host in ("evil.example", "testserver"):
         refused = client.post("/", content=b"x", headers={"host": host})
         assert (refused.status_code, refused.text) == (400, "Invalid host header")
+
+
+def test_pages_of_strangers_are_refused(client: TestClient) -> None:
+    own = {"Origin": f"http://{api.HOST}"}
+    assert client.get("/bbox/none", headers=own).status_code == 404
+    for origin in ("https://example.org", "null", f"http://{api.HOST}:8888"):
+        answer = client.post("/", content=photograph(), headers={"Origin": origin})
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_it_listens_on_loopback_alone(address: str) -> None:
+    found = listening.addresses()
+    assert ("127.0.0.1", int(address.rpartition(":")[2])) in found
+    assert not listening.strangers(found)
 
 
 def test_a_queue_that_is_full_says_so(profile: config.Profile) -> None:

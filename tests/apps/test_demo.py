@@ -6,6 +6,7 @@ import httpx
 
 from apps import photographs
 from tasks.profile import Profile
+from tests import listening
 from tests.conftest import ROOT
 
 
@@ -41,3 +42,28 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(address: str) -> Non
 def test_files_of_the_machine_are_not_served(address: str) -> None:
     for path in ("/etc/passwd", str(ROOT / "params.yaml")):
         assert not httpx.get(f"{address}/gradio_api/file={path}", trust_env=False).is_success
+
+
+def test_pages_and_names_of_strangers_are_refused(address: str) -> None:
+    """A page that the user opens cannot drive this one, nor read from it."""
+    port = address.rpartition(":")[2]
+    foreign = [
+        {"Origin": "https://example.org"},
+        {"Origin": "null"},
+        {"Origin": f"http://127.0.0.1:{int(port) ^ 1}"},
+        {"Host": "example.org"},
+        {"Host": f"example.org:{port}"},
+    ]
+    with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+        for headers in ({}, {"Origin": address}, {"Origin": f"http://localhost:{port}", "Host": f"localhost:{port}"}):
+            assert client.get("/config", headers=headers).is_success
+            assert client.post("/gradio_api/upload", files={"files": ("a.txt", b"a")}, headers=headers).is_success
+        for headers in foreign:
+            for method, path in (("GET", "/config"), ("POST", "/gradio_api/upload"), ("POST", "/gradio_api/queue/join")):
+                assert client.request(method, path, headers=headers).status_code == 403, (headers, path)
+
+
+def test_it_listens_on_loopback_alone(address: str) -> None:
+    found = listening.addresses()
+    assert ("127.0.0.1", int(address.rpartition(":")[2])) in found
+    assert not listening.strangers(found)

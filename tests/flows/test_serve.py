@@ -17,6 +17,7 @@ import pytest
 from flows import ROOT, serve
 from tasks.common.errors import Error
 from tasks.common.locks import alone
+from tests import listening
 
 PATIENCE = 400.0
 
@@ -153,6 +154,10 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     }
     assert {d["name"] for d in deployments} == {"rebuild", "sweep", "train", "evaluate", "apply", "sample", "annotate", "inbox"}
     assert {d["name"] for d in deployments if d["schedules"]} == {"rebuild", "sweep", "inbox"}
+
+    found = listening.addresses(psutil.Process(served.process.pid))
+    assert len(found) >= 2
+    assert not listening.strangers(found)
 
     family = psutil.Process(served.process.pid).children(recursive=True)
     assert len(family) >= 3

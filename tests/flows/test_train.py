@@ -4,19 +4,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.artifacts import Artifact
 
 from flows.evaluate import evaluate
+from flows.links import PAGE
 from flows.train import new_folder, parse, train
 from tasks.common.errors import Error
+from tasks.learning import tracking
 from tasks.profile import Profile
 
 MakeProfile = Callable[..., Profile]
 
 
 @pytest.mark.usefixtures("prefect")
-def test_a_run_on_demand_is_trained_and_evaluated_in_a_folder_of_its_own(make_profile: MakeProfile) -> None:
+def test_a_run_on_demand_is_trained_and_evaluated_in_a_folder_of_its_own(
+    make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     profile = make_profile()
+    monkeypatch.setenv(PAGE, "http://127.0.0.1:5000")
     folder = train("classes", str(profile.folder), {"train": {"epochs": 1}})
+    run = tracking.connect(profile.root).get_run(json.loads((folder / "training.json").read_text())["mlflow_runs"]["0"])
+    linked = Artifact.get("mlflow-classes-seed-0")
+    assert linked is not None
+    assert f"http://127.0.0.1:5000/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}" in str(linked.data)
     assert folder.parent == profile.root / "runs"
     assert json.loads((folder / "training.json").read_text())["epochs"] == 1
     assert (folder / "weights" / "seed-0.safetensors").exists()

@@ -30,6 +30,10 @@ NETWORKS = {
     },
     "translate": {"network": "autoencoder", "architecture": {"widths": [4]}, "outputs": 1},
 }
+LARGE = {
+    "detect": {"network": "yolov8", "architecture": {}, "outputs": 3, "classes": CLASSES, "threshold": 0.5},
+    "compress": {"network": "codec", "architecture": {"width": 8, "features": 8, "hidden": 8, "blocks": 1}, "outputs": 3},
+}
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
 LOAD = """
 import sys
@@ -55,12 +59,13 @@ class Logged(NamedTuple):
     network: nn.Module
 
 
-def log_model(profile: Profile, task: str, folder: Path) -> Logged:
-    configuration = weights.Configuration.model_validate({**TINY, "task": task, **NETWORKS[task]})
+def log_model(profile: Profile, task: str, folder: Path, images: np.ndarray = IMAGES) -> Logged:
+    values = {**TINY, "size": images.shape[1], "task": task, **(NETWORKS | LARGE)[task]}
+    configuration = weights.Configuration.model_validate(values)
     network = configuration.build().eval()
     weights.save(folder / "weights.safetensors", network, configuration)
     with tracking.run(profile, "classes", "seed-0", {}, {}) as run:
-        run.log_model(folder / "weights.safetensors", IMAGES)
+        run.log_model(folder / "weights.safetensors", images)
     return Logged(run, network)
 
 
@@ -153,6 +158,25 @@ def test_a_model_loads_in_a_fresh_process_without_the_project(make_profile: Make
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert outputs.dtype == np.float32
     np.testing.assert_allclose(outputs, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_a_model_needs_nothing_but_what_its_requirements_name(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:
+    """Other packages of this environment are hidden from the process that loads models of every kind."""
+    profile, folders = make_profile(), []
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    for task in (*NETWORKS, *LARGE):
+        (folder := tmp_path / task).mkdir()
+        run = log_model(profile, task, folder, images).run
+        folders.append(client.download_artifacts(run.id, "model", str(folder)))
+    np.save(tmp_path / "images.npy", images)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, str(Path(__file__).with_name("served.py")), str(tmp_path / "images.npy"), *folders]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.partition("ANSWERS ")[2])
+    assert said["answers"][0] == [len(IMAGES), len(CLASSES)]
+    assert all(file.startswith(str(tmp_path)) for file in said["code"]), "the code comes with the model"
+    assert {"ray", "prefect", "dvc", "gradio"} <= set(said["hidden"])
 
 
 @pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning:mlflow")
