@@ -23,11 +23,11 @@ class Choice:
     path: Path
     experiment: str
     origin: str  # where they come from, for people
-    data: str  # a key of `preprocess`, or words where the profile has none
+    data: str  # a key of `preprocess`, or the data set where the profile did not train them
     device: str
 
     def load(self) -> tuple[nn.Module, weights.Configuration]:
-        """The network and its configuration, which stay in memory. Raises Error for a file that is gone or not ours."""
+        """The network and its configuration, which stay in memory. Raises Error for a file that is gone, damaged or not ours."""
         try:
             written = self.path.stat().st_mtime_ns
         except FileNotFoundError:
@@ -51,7 +51,7 @@ class Choice:
 @lru_cache(maxsize=4)
 def _load(path: Path, written: int, device: str) -> tuple[nn.Module, weights.Configuration]:
     """`written`: when, so that weights of a later rebuild are read again."""
-    return weights.load(path, devices.choose(device))
+    return weights.load(weights.verified(path), devices.choose(device))
 
 
 def trained(profile: Profile, kind: str, every_seed: bool = False) -> dict[str, Choice]:
@@ -80,10 +80,11 @@ def embedded(
             logging.warning("left out: %s", error)
             continue
         if configuration.task == kind and fits(configuration):
-            name = configuration.experiment
-            experiment = profile.params.experiments.get(name)
-            data = experiment.data if experiment else "data of another profile"
-            found[f"{file.stem} (embedded)"] = Choice(file, name, "embedded in the code", data, profile.params.device)
+            card = weights.card(file)
+            own = card.get("profile") == profile.name and configuration.experiment in profile.params.experiments
+            data = profile.params.experiments[configuration.experiment].data if own else card.get("dataset", "data of elsewhere")
+            origin = "embedded in the code"
+            found[f"{file.stem} (embedded)"] = Choice(file, configuration.experiment, origin, data, profile.params.device)
     return found
 
 

@@ -82,8 +82,11 @@ def main(profile: Annotated[str, typer.Option(help="the folder of a params.yaml,
     """Rebuild a profile under Prefect: each DVC stage a task run with its log, downloads tried again."""
     # DVC begins at once. What it says is read when Prefect's server is up, seconds later.
     with reproduction(config.load(reach(profile))) as dvc:
-        _begun.set(dvc)
-        rebuild(profile)
+        token = _begun.set(dvc)
+        try:
+            rebuild(profile)
+        finally:
+            _begun.reset(token)
 
 
 if __name__ == "__main__":

@@ -75,9 +75,13 @@ def find_weights(profile: Profile, experiment: str) -> Path:
 
 
 def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[nn.Module, Configuration]:
-    """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment."""
+    """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment, and for damaged ones."""
     profile.experiment(experiment)
-    path = path or find_weights(profile, experiment)
+    path = weights.verified(path or find_weights(profile, experiment))
+    if path.parent == profile.root / "models" / "weights" and not (card := path.with_suffix(".json")).exists():
+        raise Error(
+            f"{card}: no such file, and so nothing says that {path.name} is whole; take both: git checkout -- {path.parent}"
+        )
     network, configuration = weights.load(path, devices.choose(profile.params.device))
     if configuration.experiment != experiment:
         raise Error(f"{path}: weights of {configuration.experiment}, not of {experiment}; give that name, or other weights")

@@ -30,7 +30,7 @@ CSS = "#classify-picture img { width: 100%; height: 100%; object-fit: contain; i
 
 def choices(profile: Profile) -> dict[str, Choice]:
     """The classifiers that have weights, by the name that the page shows."""
-    return {**networks.trained(profile, KIND), **networks.embedded(profile, KIND, lambda c: c.inputs == CHANNELS)}
+    return {**networks.embedded(profile, KIND, lambda c: c.inputs == CHANNELS), **networks.trained(profile, KIND)}
 
 
 def classify(choice: Choice, photograph: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:

@@ -19,6 +19,7 @@ from tasks.profile import Profile
 
 TITLE, ORDER = "Detection", 20
 KIND = "detect"
+FACES = ("face",)  # the classes of a detector of faces
 EXAMPLES = 5
 LOWEST = 0.05  # of the slider
 
@@ -42,8 +43,8 @@ class Found:
 
 
 def choices(profile: Profile) -> dict[str, Choice]:
-    """The detectors of the profile that have weights, by the name that the page shows."""
-    return networks.trained(profile, KIND)
+    """The detectors that have weights, by the name that the page shows. Those of faces stand in a tab of their own."""
+    return {**networks.embedded(profile, KIND, lambda c: c.classes != FACES), **networks.trained(profile, KIND)}
 
 
 def detect(choice: Choice, photograph: np.ndarray, threshold: float) -> Found:

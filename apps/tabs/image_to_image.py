@@ -24,8 +24,8 @@ CSS = """
 #main > .column:first-child { gap: 10px; }
 """
 
-# Chosen when the page opens, where it is there: learned, small, quick, and close to the filter.
-FIRST = "sobel-compact"
+# The first of these that is there is chosen when the page opens: learned, small, quick, and close to the filter.
+FIRST = ("sobel-compact (embedded)", "sobel-compact")
 MEASURES = """
 - **PSNR**: how close the network comes to the filter's own picture, in decibels: more is better, each 6 dB halve the difference, and from 40 dB on it is hardly to be seen.
 - **SSIM**: how alike the structures are, from 0 to 1.
@@ -39,7 +39,7 @@ MEASURES = """
 
 def choices(profile: Profile) -> dict[str, Choice]:
     """The image-to-image networks that have weights, by the name that the page shows."""
-    return {**networks.trained(profile, KIND, every_seed=True), **networks.embedded(profile, KIND)}
+    return {**networks.embedded(profile, KIND), **networks.trained(profile, KIND, every_seed=True)}
 
 
 def learned(profile: Profile, choice: Choice) -> Target:
@@ -56,8 +56,8 @@ def tab(profile: Profile, page: Page) -> None:
     source, turn = gr.State(None), gr.State(0)
     if profile.name == "sample":
         gr.Markdown(
-            "These networks were trained for seconds to minutes, to show that all works: their pictures are faint. "
-            "`make rebuild PROFILE=full`, then `make demo PROFILE=full`, shows what they can do."
+            "Networks that come with the code (*embedded*) were trained in full. Those that `make rebuild` makes of this profile are "
+            "trained for seconds, to show that all works: their pictures are faint."
         )
     missing = gr.Markdown(visible=False, elem_id="missing")
     with gr.Row(visible=False, elem_id="main") as main:
@@ -96,7 +96,7 @@ def tab(profile: Profile, page: Page) -> None:
         found = choices(profile)
         if not found:
             return [gr.update(visible=True, value=_missing(profile)), gr.update(visible=False), *[gr.skip()] * 4]
-        first = FIRST if FIRST in found else next(iter(found))
+        first = next((name for name in FIRST if name in found), next(iter(found)))
         return [gr.update(visible=False), gr.update(visible=True), gr.update(choices=list(found), value=first), *about(first)]
 
     def about(name: str) -> list[Any]:

@@ -18,6 +18,7 @@ from PIL import Image
 from tasks import apply as application
 from tasks import train
 from tasks.apply import Applied, apply
+from tasks.common import files
 from tasks.common.errors import Error
 from tasks.datasets import data
 from tasks.imaging.tiles import filter_image
@@ -251,6 +252,22 @@ def test_weights_that_git_carries_are_used_before_any_training(profile: Profile,
     assert application.find_weights(profile, "pairs") == trained
     trained.unlink()
     assert application.find_weights(profile, "pairs") == embedded
+
+
+def test_weights_that_git_carries_are_used_with_their_card_alone(profile: Profile, tmp_path: Path) -> None:
+    trained = application.find_weights(profile, "pairs")
+    embedded = profile.root / "models" / "weights" / "pairs.safetensors"
+    embedded.parent.mkdir(parents=True)
+    shutil.move(trained, embedded)
+    with pytest.raises(Error, match=r"pairs\.json: no such file, and so nothing says that pairs\.safetensors is whole"):
+        application.load(profile, "pairs")
+    files.write_json(embedded.with_suffix(".json"), {"sha256": files.sha256(embedded)})
+    assert application.load(profile, "pairs")[1].experiment == "pairs"
+    content = bytearray(embedded.read_bytes())
+    content[-1] ^= 1
+    embedded.write_bytes(content)
+    with pytest.raises(Error, match=r"damaged: its SHA-256 is not the one in pairs\.json"):
+        application.load(profile, "pairs")
 
 
 def test_a_table_of_another_origin_is_not_overwritten(profile: Profile, tmp_path: Path) -> None:
