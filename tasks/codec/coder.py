@@ -51,16 +51,18 @@ def _model(table: int) -> constriction.stream.model.Categorical:
     return constriction.stream.model.Categorical(counts(table).astype(np.float32), perfect=False)
 
 
+_REACHES = np.array([reach(scale) for scale in range(SCALES)], np.int32)
 _RAW = constriction.stream.model.Uniform(2 * LARGEST + 2)
 
 
 def tables(means: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The table and the rounded mean of each pair of a mean and a base-2 logarithm of a scale, integers in units of 2**-8."""
     unit = 1 << FRACTION
-    eighths = (means.astype(np.int64) + unit // (2 * EIGHTHS)) // (unit // EIGHTHS)
-    base = (eighths + EIGHTHS // 2) // EIGHTHS
-    scale = np.clip(((scales.astype(np.int64) - int(NARROW) * unit) * STEPS + unit // 2) // unit, 0, SCALES - 1)
-    return scale * EIGHTHS + (eighths - EIGHTHS * base + EIGHTHS // 2), base
+    # Divisions by powers of two.
+    eighths = (means.astype(np.int32) + unit // (2 * EIGHTHS)) >> (unit // EIGHTHS).bit_length() - 1
+    base = (eighths + EIGHTHS // 2) >> EIGHTHS.bit_length() - 1
+    scale = np.clip(((scales.astype(np.int32) - int(NARROW) * unit) * STEPS + unit // 2) >> unit.bit_length() - 1, 0, SCALES - 1)
+    return (scale * EIGHTHS + (eighths - EIGHTHS * base + EIGHTHS // 2)).astype(np.int16), base
 
 
 class Coder(ABC):
@@ -72,10 +74,10 @@ class Coder(ABC):
         order = np.argsort(table, kind="stable")
         edges = np.flatnonzero(np.diff(table[order])) + 1
         symbols = np.empty(len(table), np.int32)
-        far = np.array([reach(scale) for scale in range(SCALES)])[table // EIGHTHS]
+        far = _REACHES[table // EIGHTHS]
         if values is not None:
-            offsets = values.astype(np.int64) - base
-            symbols = np.where(np.abs(offsets) > far, 2 * far + 1, offsets + far).astype(np.int32)
+            offsets = values.astype(np.int32) - base
+            symbols = np.where(np.abs(offsets) > far, 2 * far + 1, offsets + far)
         for places in np.split(order, edges) if len(order) else []:
             symbols[places] = self.symbols(_model(int(table[places[0]])), symbols[places])
         found = base + symbols - far
