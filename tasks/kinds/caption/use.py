@@ -99,7 +99,7 @@ def export(network: nn.Module, configuration: Configuration, to: Path) -> None:
         raise Error(f"{configuration.experiment} remembers sentences and writes none; export a captioner that learned")
     images = torch.rand(2, configuration.inputs, configuration.size, configuration.size)
     batch = Dim("batch", min=1)
-    with torch.inference_mode():
+    with torch.no_grad():
         state = network.decoder.begin(network.see(network.stem(images)))  # type: ignore[operator, union-attr]
         words = torch.ones(2, dtype=torch.int64)
         names = [*state]
