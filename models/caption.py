@@ -67,14 +67,12 @@ class Captioner(nn.Module):
 
     def losses(self, stem: Tensor, sentences: Tensor, smoothing: float = 0.0) -> Tensor:
         """The mean cross-entropy of words (B, S, T), nats each, of B images' S sentences; fill and unknown words do not count."""
-        regions = self.see(stem)
-        images, places = (sentences[:, :, 0] == START).nonzero(as_tuple=True)
-        chosen = sentences[images, places].long()
         # No place is computed that is fill in all of them.
-        chosen = chosen[:, : int((chosen != PAD).sum(1).max())]
-        logits = self.decoder(regions[images], chosen[:, :-1])
-        targets = chosen[:, 1:].masked_fill(chosen[:, 1:] == UNKNOWN, PAD)
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD, label_smoothing=smoothing)
+        sentences = sentences[:, :, : int((sentences != PAD).sum(2).max())].long()
+        hidden = self.decoder(self.see(stem), sentences[:, :, :-1])
+        targets = sentences[:, :, 1:]
+        counted = (targets != PAD) & (targets != UNKNOWN)
+        return F.cross_entropy(self.decoder.logits(hidden[counted]).float(), targets[counted], label_smoothing=smoothing)
 
     def forward(self, images: Tensor) -> Tensor:
         state = self.decoder.begin(self.see(self.stem(images)))

@@ -2,7 +2,8 @@
 
 Each takes regions of a picture, (B, L, D), as a `Captioner` projects them, and has
 
-    forward(regions, words)      logits (B, T, V) of the word after each of `words` (B, T), all at once, to learn from
+    forward(regions, words)      hidden states (B, S, T, D) behind each of `words` (B, S, T), S sentences a picture, to learn from;
+                                 `logits` of them are those of the next word
     begin(regions)               a state: tensors by name, each with the batch first, so that a search may reorder them
     step(state, words)           logits (B, V) of the next word after `words` (B,), the state behind it, and where the network looked:
                                  shares (B, L) of the regions, which add up to 1
@@ -79,8 +80,8 @@ class Recurrent(Decoder):
         return outputs, hidden, cell
 
     def forward(self, regions: Tensor, words: Tensor) -> Tensor:
-        first = self._first(regions)
-        return self.logits(self._run(words, first, torch.zeros_like(first))[0])
+        first = self._first(regions).repeat_interleave(words.shape[1], 1)
+        return self._run(words.flatten(0, 1), first, torch.zeros_like(first))[0].unflatten(0, words.shape[:2])
 
     def begin(self, regions: Tensor) -> State:
         first = self._first(regions)[0]
@@ -98,37 +99,39 @@ class Recurrent(Decoder):
 class Attention(Decoder):
     """The course's LSTM with dot-product attention: at each word, the regions are weighed by their product with the hidden state.
 
-    Both first states are the mean over all regions.
+    Both first states are the mean over all regions. The gates are written out, so that what words add to them is computed at once.
     """
 
     def __init__(self, words: int, width: int, dropout: float, tied: bool) -> None:
         super().__init__(words, width, dropout, tied)
-        self.cell = nn.LSTMCell(2 * width, width)
+        self.of_word, self.of_state = nn.Linear(width, 4 * width), nn.Linear(2 * width, 4 * width, bias=False)
 
     def forward(self, regions: Tensor, words: Tensor) -> Tensor:
-        state = self.begin(regions)
-        outputs = []
-        for embedded in self.embed(words).unbind(1):
-            hidden, cell, _ = self._next(state, embedded)
-            state = {**state, "hidden": hidden, "cell": cell}
-            outputs.append(hidden)
-        return self.logits(torch.stack(outputs, 1))
+        hidden = cell = regions.mean(1, keepdim=True).expand(-1, words.shape[1], -1)
+        found = []
+        for added in self.of_word(self.embed(words)).unbind(2):
+            hidden, cell, _ = self._next(regions, hidden, cell, added)
+            found.append(hidden)
+        return torch.stack(found, 2)
 
     def begin(self, regions: Tensor) -> State:
         mean = regions.mean(1)
         return {"regions": regions, "hidden": mean, "cell": mean}
 
-    def _next(self, state: State, embedded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        regions, hidden = state["regions"], state["hidden"]
-        scores = torch.bmm(regions, hidden[:, :, None].to(regions.dtype))[:, :, 0]  # (B, L)
-        shares = (scores.float() / math.sqrt(hidden.shape[1])).softmax(1)
-        context = torch.bmm(shares[:, None].to(regions.dtype), regions)[:, 0]
-        hidden, cell = self.cell(torch.cat([embedded, context], 1), (hidden, state["cell"]))
-        return hidden, cell, shares
+    def _next(self, regions: Tensor, hidden: Tensor, cell: Tensor, added: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """States (B, S, D) behind a word that adds (B, S, 4 D) to the gates, and where it looked (B, S, L)."""
+        scores = hidden @ regions.transpose(1, 2) / math.sqrt(hidden.shape[2])
+        shares = scores.float().softmax(2)
+        context = shares.to(regions.dtype) @ regions
+        gates = added + self.of_state(torch.cat([hidden.to(context.dtype), context], 2))
+        take, forget, give, new = gates.chunk(4, 2)
+        cell = forget.sigmoid() * cell + take.sigmoid() * new.tanh()
+        return give.sigmoid() * cell.tanh(), cell, shares
 
     def step(self, state: State, words: Tensor) -> tuple[Tensor, State, Tensor]:
-        hidden, cell, shares = self._next(state, self.embed(words))
-        return self.logits(hidden), {**state, "hidden": hidden, "cell": cell}, shares
+        added = self.of_word(self.embed(words))[:, None]
+        hidden, cell, shares = self._next(state["regions"], state["hidden"][:, None], state["cell"][:, None], added)
+        return self.logits(hidden[:, 0]), {**state, "hidden": hidden[:, 0], "cell": cell[:, 0]}, shares[:, 0]
 
 
 class Block(nn.Module):
@@ -153,7 +156,7 @@ class Block(nn.Module):
         return self._split(self.memory(regions), 2)
 
     def forward(self, x: Tensor, memory: tuple[Tensor, ...], past: tuple[Tensor, ...] | None = None) -> tuple[Tensor, ...]:
-        """The layer's output for words (B, T, D), where they looked (B, T, L), and the keys and values of the words until now.
+        """The layer's output for words (B S, T, D) of B pictures, where they looked (B, S T, L), and the keys and values of the words until now.
 
         `past`: keys and values of words before these; without it the first word is the first one of `x`.
         """
@@ -162,11 +165,12 @@ class Block(nn.Module):
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
         found = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
         x = x + self.dropout(self.own_out(found.transpose(1, 2).flatten(2)))
-        (query,) = self._split(self.query(self.norms[1](x)), 1)
+        # All sentences of a picture look at its regions at once.
+        (query,) = self._split(self.query(self.norms[1](x)).view(len(memory[0]), -1, x.shape[2]), 1)
         scores = query @ memory[0].transpose(2, 3) / math.sqrt(query.shape[3])
         shares = scores.float().softmax(3)
         found = self.dropout(shares).to(memory[1].dtype) @ memory[1]
-        x = x + self.dropout(self.cross_out(found.transpose(1, 2).flatten(2)))
+        x = x + self.dropout(self.cross_out(found.transpose(1, 2).flatten(2)).view_as(x))
         return x + self.dropout(self.inner(self.norms[2](x))), shares.mean(1), key, value
 
 
@@ -180,10 +184,11 @@ class Transformer(Decoder):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, regions: Tensor, words: Tensor) -> Tensor:
-        x = self.embed(words) + self.places[: words.shape[1]]
+        x = self.embed(words.flatten(0, 1)) + self.places[: words.shape[2]]
         for block in self.blocks:
             x = block(x, block.remember(regions))[0]  # type: ignore[operator]
-        return self.logits(self.norm(x))
+        hidden: Tensor = self.norm(x).unflatten(0, words.shape[:2])
+        return hidden
 
     def begin(self, regions: Tensor) -> State:
         state: dict[str, Tensor] = {}

@@ -48,7 +48,8 @@ def test_fill_and_unknown_words_do_not_count(decoder: str) -> None:
     expected = []
     with torch.no_grad():
         for image, sentence in ((0, [1, 5, 6, 3, 2]), (0, [1, 6, 2]), (1, [1, 4, 2])):
-            logs = network.decoder(network.see(stem)[[image]], torch.tensor([sentence[:-1]]))[0].log_softmax(1)
+            hidden = network.decoder(network.see(stem)[[image]], torch.tensor([[sentence[:-1]]]))
+            logs = network.decoder.logits(hidden)[0, 0].log_softmax(1)
             expected += [-logs[place, word] for place, word in enumerate(sentence[1:]) if word != 3]
         loss = network.losses(stem, SENTENCES)
         longer = network.losses(stem, torch.nn.functional.pad(SENTENCES, (0, 4)))

@@ -30,7 +30,7 @@ def regions(count: int = 5) -> Tensor:
 
 def log_probability(decoder: Decoder, seen: Tensor, sentence: tuple[int, ...]) -> float:
     """Of a sentence with its end, without words that are none."""
-    logits = decoder(seen, torch.tensor([[START, *sentence[:-1]]]))[0].clone()
+    logits = decoder.logits(decoder(seen, torch.tensor([[[START, *sentence[:-1]]]])))[0, 0].clone()
     logits[:, [PAD, START, UNKNOWN]] = -torch.inf
     return float(logits.log_softmax(1)[range(len(sentence)), list(sentence)].sum())
 
@@ -56,7 +56,7 @@ def test_a_step_gives_what_all_words_at_once_give(decoder: str) -> None:
     made, seen = network(decoder).decoder, regions()
     words = torch.randint(0, WORDS, (5, LENGTH), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        whole, state = made(seen, words), made.begin(seen)
+        whole, state = made.logits(made(seen, words[:, None]))[:, 0], made.begin(seen)
         for place in range(LENGTH):
             logits, state, shares = made.step(state, words[:, place])
             assert torch.allclose(logits, whole[:, place], atol=1e-5)
