@@ -1,4 +1,4 @@
-"""A network that knows three words, and photographs that show them."""
+"""A network that knows three words, and photographs of what they name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from tasks.learning.tensors import to_float
 from tasks.words.vocabulary import SPECIAL
 
 COLOURS = {"red": (220, 20, 30), "green": (20, 200, 40), "blue": (30, 40, 230)}
-WORDS = (*SPECIAL, *COLOURS, "a", "photograph")
+WORDS = (*SPECIAL, *COLOURS)
 SIZE = 32
 
 
