@@ -1,6 +1,7 @@
 """What an evaluation of two encoders measures and writes: retrieval both ways, and classes told apart by sentences."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from tasks.imaging.figures import save
 from tasks.kinds.embed import data, figures, retrieval
 from tasks.learning.measuring import Out, Test
 from tasks.words import data as described
+from tasks.words.features import kept
 
 BATCH = 1024  # sentences at once
 FIVE = 5
@@ -36,7 +38,7 @@ class Outputs:
 
 def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
     """The vectors of all images and of all their sentences, and the numbers."""
-    vectors = test.predict(test.data.images)
+    vectors = look(test, test.data.images)
     labels = data.examples(test.data)["labels"]
     rows = np.flatnonzero(data.is_described(labels))
     texts = described.texts(test.data)
@@ -59,6 +61,15 @@ def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
     if len(outputs.crops):
         numbers |= retrieval.zero_shot(outputs.crops, outputs.labels, outputs.prompts, classes, len(names))
     return outputs, numbers
+
+
+@torch.inference_mode()
+def look(test: Test, images: np.ndarray) -> np.ndarray:
+    """Unit vectors float32 (N, D) of uint8 images (N, H, W, 3). What the frozen backbone sees is kept: all seeds have the same."""
+    network: Any = test.network.eval()
+    seen = kept(network.features, network.backbone, torch.from_numpy(np.array(images)).to(test.device), test.precision)
+    vectors: np.ndarray = network.encode_features(seen.float().to(test.device)).cpu().numpy()
+    return vectors
 
 
 @torch.inference_mode()
