@@ -21,7 +21,9 @@ def publish(asked: str, found: list[tuple[str, float]], updated: Updated) -> Non
     """Show what was found, and what could not be read, beside the run."""
     rows = [{"photograph": path, "cosine": f"{cosine:.3f}"} for path, cosine in found]
     rows += [{"photograph": path, "cosine": reason} for path, reason in updated.unreadable.items()]
-    create_table_artifact(rows, key="find", description=f"{asked}: {updated.done} looked at, {updated.unchanged} known from before")
+    create_table_artifact(
+        rows, key="find", description=f"{asked}: {updated.done} looked at, {updated.unchanged} known from before"
+    )
 
 
 @flow(flow_run_name="find-{folder}")

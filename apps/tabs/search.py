@@ -63,7 +63,9 @@ def shelf(profile: Profile, choice: Choice) -> Shelf:
         for dataset in PACKAGED:
             for name, path in photographs.examples(dataset).items():
                 pictures.setdefault(name, photographs.read(path, name)[0])
-        pictures |= {f"validation {row}": pixels for row, pixels in photographs.validation(profile, choice.data, VALIDATION).items()}
+        pictures |= {
+            f"validation {row}": pixels for row, pixels in photographs.validation(profile, choice.data, VALIDATION).items()
+        }
         squares = [square(pixels, found.size) for pixels in pictures.values()]
         small = [photographs.preview(pixels, PICTURE) for pixels in pictures.values()]
         _shelves[key] = Shelf([*pictures], small, found.images(squares))
@@ -105,7 +107,10 @@ def tab(profile: Profile, page: Page) -> None:
     def open_page() -> list[Any]:
         found = choices(profile)
         if not found:
-            return ["<p>There is no network of photographs and sentences yet; run <code>make rebuild</code>.</p>", gr.update(choices=[], value=None)]
+            return [
+                "<p>There is no network of photographs and sentences yet; run <code>make rebuild</code>.</p>",
+                gr.update(choices=[], value=None),
+            ]
         return [gr.skip(), gr.update(choices=list(found), value=next(iter(found)))]
 
     def show(asked: str | np.ndarray, title: str, name: str) -> list[Any]:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 import models
-from models import open_clip
 from tasks.common import devices, files
 from tasks.common.errors import Error
 from tasks.finding import byte_pairs, foreign_clip, light

@@ -65,7 +65,9 @@ def examples(name: str) -> Examples:
         "embed": torch.full((4, 2, 3), 4),
     }
     words = {"sentences": targets["embed"], "labels": torch.full((4,), -1)}
-    return Examples({"images": torch.from_numpy(pixels), **(words if kind(name) == "embed" else {"targets": targets[kind(name)]})})
+    return Examples(
+        {"images": torch.from_numpy(pixels), **(words if kind(name) == "embed" else {"targets": targets[kind(name)]})}
+    )
 
 
 def losses(name: str) -> tuple[str, ...]:

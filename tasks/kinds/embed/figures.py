@@ -84,7 +84,9 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            axes.text(column, row, f"{count}", ha="center", va="center", color="white" if share[row, column] > 0.6 else INK, fontsize=7)
+            axes.text(
+                column, row, f"{count}", ha="center", va="center", color="white" if share[row, column] > 0.6 else INK, fontsize=7
+            )
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", **TEXT)
     axes.set_yticks(range(len(names)), names, **TEXT)
     axes.set_xlabel("taken for", **TEXT)

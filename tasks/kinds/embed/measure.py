@@ -87,7 +87,11 @@ def write(test: Test, outputs: Outputs, out: Out) -> None:
     places = {"image": retrieval.ranks(similarity, relevant), "text": retrieval.ranks(similarity.T, relevant.T)}
     owners = {"image": outputs.owner, "text": np.arange(len(outputs.images))}
     rows = [
-        {"metric": f"recall{k}_{query}", "value": hits.mean(), **dict(zip(("low", "high"), retrieval.interval(hits, owners[query])))}
+        {
+            "metric": f"recall{k}_{query}",
+            "value": hits.mean(),
+            **dict(zip(("low", "high"), retrieval.interval(hits, owners[query]))),
+        }
         | {"queries": len(hits), "candidates": similarity.shape[1 if query == "image" else 0]}
         for query, found in places.items()
         for k in (1, FIVE, 10)

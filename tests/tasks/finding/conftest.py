@@ -61,7 +61,9 @@ def photographs(here: Path) -> Path:
     """Make a folder of six photographs and two files that are none, and return it."""
     (here / "deep").mkdir(parents=True)
     for number, colour in enumerate([*COLOURS] * 2):
-        PIL.Image.fromarray(picture(colour, 60 + number, 48)).save(here / ("deep" if number > 2 else "") / f"{colour}{number}.png")
+        PIL.Image.fromarray(picture(colour, 60 + number, 48)).save(
+            here / ("deep" if number > 2 else "") / f"{colour}{number}.png"
+        )
     (here / "broken.jpg").write_bytes(b"no photograph")
     (here / "notes.txt").write_text("nothing")
     return here
