@@ -77,7 +77,8 @@ def search(profile: Profile, choice: Choice, asked: str | np.ndarray) -> tuple[l
 
     Raises Error for words that say nothing to the network.
     """
-    found, notes = encoder(choice), []
+    found = encoder(choice)
+    notes: list[str] = []
     if isinstance(asked, str):
         query, notes = found.sentence(asked)
     else:

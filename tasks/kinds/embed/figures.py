@@ -55,8 +55,8 @@ def spaces(images: np.ndarray, sentences: np.ndarray, owner: np.ndarray) -> Figu
     axes = figure.subplots()
     plain(axes)
     axes.add_collection(LineCollection(list(np.stack([places[:count], places[count:]], 1)), colors=FAINT, linewidths=0.7))
-    axes.scatter(*places[:count].T, s=12, color=BLUE, label="photographs", zorder=2)
-    axes.scatter(*places[count:].T, s=12, color=ORANGE, marker="^", label="sentences", zorder=2)
+    axes.scatter(*places[:count].T, s=12, color=BLUE, label="photographs", zorder=2)  # type: ignore[misc]
+    axes.scatter(*places[count:].T, s=12, color=ORANGE, marker="^", label="sentences", zorder=2)  # type: ignore[misc]
     axes.set_xticks([])
     axes.set_yticks([])
     axes.legend(frameon=False, labelcolor=INK, fontsize=9)

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from tasks import kinds
-from tasks.common.files import write_json
 from tasks.datasets import data
 from tasks.datasets.data import Data, Info
 from tasks.kinds.embed import Recipe, measure, objective, use
@@ -19,38 +18,7 @@ from tasks.kinds.embed import data as embed_data
 from tasks.learning import weights
 from tasks.learning.measuring import Out, Test
 from tasks.learning.tensors import Examples
-from tasks.words.vocabulary import SPECIAL, Vocabulary
-from tests.tasks.finding.conftest import COLOURS, picture
-
-WORDS = (*SPECIAL, *COLOURS, "bright")
-LENGTH = 6
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Prepared data: in each split three photographs with two sentences each; in validation and test three crops."""
-    vocabulary = Vocabulary(WORDS)
-    for split in ("train", "val", "test"):
-        (tmp_path / split).mkdir()
-        texts = [[f"{colour}!", f"bright {colour} unheard"] for colour in COLOURS]
-        numbers = np.array([[vocabulary.encode(text, LENGTH) for text in own] for own in texts], np.int32)
-        pictures, labels = [picture(colour) for colour in COLOURS], [-1] * 3
-        if split != "train":
-            pictures, labels = [*pictures, *pictures], [*labels, 0, 1, 2]
-            numbers = np.concatenate([numbers, np.zeros_like(numbers)])
-        np.save(tmp_path / split / "images.npy", np.stack(pictures))
-        np.save(tmp_path / split / "sentences.npy", numbers)
-        index = pd.DataFrame({"file": [f"{i}.png" for i in range(len(labels))], "width": 32, "height": 32, "label": labels})
-        index.to_parquet(tmp_path / split / "index.parquet")
-        table = [{"image": image, "text": text} for image, own in enumerate(texts) for text in own]
-        pd.DataFrame(table).to_parquet(tmp_path / split / "texts.parquet")
-    info = Info(
-        name="made", dataset="made", task="embed", origin="package", licence="test", size=32, channels=3, classes=WORDS,
-        counts={"train": 3, "val": 6, "test": 6}, mean=(0.5,) * 3, std=(0.2,) * 3, skipped=0, hash="made", extra={"words": len(WORDS)},
-        settings={"length": LENGTH, "objects": {name: [name, f"bright {name}"] for name in COLOURS}},
-    )  # fmt: skip
-    write_json(tmp_path / "dataset.json", info.dump())
-    return tmp_path
+from tests.tasks.kinds.embed.conftest import WORDS
 
 
 @pytest.fixture
