@@ -50,7 +50,7 @@ class Ours:
         self.model, configuration = light.load(path, self.device)
         self.network, self.name = files.sha256(path), f"{configuration.experiment} ({path.name})"
         self.size, self.vocabulary = configuration.size, Vocabulary(configuration.classes)
-        self.dimensions = int(self.model.image[-1].weight.shape[0])  # type: ignore[union-attr, arg-type, index]
+        self.dimensions = int(self.model.image[-1].weight.shape[0])  # type: ignore[index]
 
     @torch.inference_mode()
     def images(self, squares: Sequence[np.ndarray]) -> np.ndarray:
