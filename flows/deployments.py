@@ -18,6 +18,7 @@ from prefect.states import Crashed
 from flows.annotate import annotate
 from flows.apply import apply
 from flows.evaluate import evaluate
+from flows.find import find
 from flows.forms import offer
 from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
 from flows.rebuild import rebuild
@@ -81,6 +82,7 @@ def main(
         ),
         *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, apply, sample)),
         deployment(annotate, annotate.name, parameters, "on demand", "faces"),
+        deployment(find, find.name, {}, "on demand", "search"),
         print_starting_message=False,
         limit=AT_ONCE,
     )

@@ -107,6 +107,7 @@ class OpenClip(nn.Module):
         self.ln_final = nn.LayerNorm(sizes.text_width)
         self.text_projection = nn.Parameter(torch.zeros(sizes.text_width, sizes.space))
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.mask: Tensor
         self.register_buffer("mask", torch.full((sizes.length, sizes.length), -torch.inf).triu(1), persistent=False)
 
     def encode_images(self, images: Tensor) -> Tensor:

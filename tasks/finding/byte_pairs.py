@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import pairwise
 from pathlib import Path
 
 from tasks.common.errors import Error
@@ -88,7 +89,7 @@ class BytePairs:
         word = [self.bytes[byte] for byte in piece.encode()]
         word[-1] += END_OF_WORD
         while len(word) > 1:
-            pairs = set(zip(word, word[1:]))
+            pairs = set(pairwise(word))
             first = min(pairs, key=lambda pair: self.order.get(pair, len(self.order)))
             if first not in self.order:
                 break

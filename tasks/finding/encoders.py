@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 import models
-from models import open_clip
 from tasks.common import devices, files
 from tasks.common.errors import Error
 from tasks.finding import byte_pairs, foreign_clip, light
@@ -51,7 +50,7 @@ class Ours:
         self.model, configuration = light.load(path, self.device)
         self.network, self.name = files.sha256(path), f"{configuration.experiment} ({path.name})"
         self.size, self.vocabulary = configuration.size, Vocabulary(configuration.classes)
-        self.dimensions = self.model.image[-1].out_features
+        self.dimensions = int(self.model.image[-1].weight.shape[0])  # type: ignore[index]
 
     @torch.inference_mode()
     def images(self, squares: Sequence[np.ndarray]) -> np.ndarray:

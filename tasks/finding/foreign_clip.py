@@ -56,16 +56,16 @@ def fetch(name: str) -> Path:
         try:
             torch.hub.download_url_to_file(source.url, str(temporary))
         except OSError as error:
-            raise Error(
-                f"{source.url}: {error}; download it where there is internet, and give the file with --weights"
-            ) from None
+            raise Error(f"{source.url}: {error}; download it where there is internet, and give the file with --weights") from None
         _right(temporary, source)
     return path
 
 
 def _right(path: Path, source: Source) -> Path:
     if not (found := sha256(path)).startswith(source.sha256):
-        raise Error(f"{path}: its SHA-256 begins with {found[:8]}, the published {source.file} with {source.sha256}; get it again")
+        raise Error(
+            f"{path}: its SHA-256 begins with {found[:8]}, the published {source.file} with {source.sha256}; get it again"
+        )
     return path
 
 
@@ -100,7 +100,16 @@ def read(path: Path, quick: bool) -> open_clip.OpenClip:
         return open_clip.from_tensors(tensors, quick)
     except ValueError as error:
         raise Error(f"{path}: {error}") from None
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, OSError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        OSError,
+    ) as error:
         raise Error(f"{path}: cannot be read as weights ({str(error).splitlines()[0][:200]})") from None
 
 

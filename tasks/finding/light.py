@@ -48,4 +48,4 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Clip, weights.
         network.load_state_dict(tensors)
     except RuntimeError:
         raise Error(f"{path}: made by another version of models/{configuration.network}.py; take the matching weights") from None
-    return network.to(device, memory_format=torch.channels_last).eval(), configuration  # type: ignore[call-overload, return-value]
+    return network.to(device, memory_format=torch.channels_last).eval(), configuration  # type: ignore[call-overload]

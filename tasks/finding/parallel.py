@@ -47,7 +47,9 @@ class Worker:
     def of(self, batch: pa.Table) -> list[Row]:
         """A row a photograph."""
         size, rows = self.encoder.size, batch.to_pylist()
-        squares = [np.frombuffer(row["pixels"], np.uint8).reshape(size, size, 3).copy() for row in rows if row["pixels"] is not None]
+        squares = [
+            np.frombuffer(row["pixels"], np.uint8).reshape(size, size, 3).copy() for row in rows if row["pixels"] is not None
+        ]
         vectors = iter(self.encoder.images(squares) if squares else ())
         return [Row(row["sha256"], None if row["pixels"] is None else next(vectors), row["reason"]) for row in rows]
 
@@ -66,7 +68,9 @@ def here(items: list[Item], make: Callable[[], Encoder]) -> Iterator[list[Row]]:
         torch.set_num_threads(threads)
 
 
-def spread(items: list[Item], make: Callable[[], Encoder], size: int, address: str | None, workers: int, gpu: bool) -> Iterator[list[Row]]:
+def spread(
+    items: list[Item], make: Callable[[], Encoder], size: int, address: str | None, workers: int, gpu: bool
+) -> Iterator[list[Row]]:
     """As `here`, by Ray with up to `workers` actors, in any order. On a cluster all machines see the same folders."""
     with connected(address, OBJECTS, workers):
         import ray.data

@@ -25,7 +25,10 @@ def tensors(sizes: Sizes = SIZES) -> dict[str, Tensor]:
         "visual.proj": torch.randn(sizes.width, sizes.space),
     }
     norms = {"ln_final": sizes.text_width, "visual.ln_pre": sizes.width, "visual.ln_post": sizes.width}
-    for prefix, width, layers in (("transformer", sizes.text_width, sizes.text_layers), ("visual.transformer", sizes.width, sizes.layers)):
+    for prefix, width, layers in (
+        ("transformer", sizes.text_width, sizes.text_layers),
+        ("visual.transformer", sizes.width, sizes.layers),
+    ):
         for layer in range(layers):
             block = f"{prefix}.resblocks.{layer}"
             norms |= {f"{block}.ln_1": width, f"{block}.ln_2": width}
@@ -111,7 +114,9 @@ def test_another_layout_is_refused(change: dict[str, Tensor | None], reason: str
 
 
 def test_vit_b_32_has_the_published_number_of_parameters() -> None:
-    sizes = dataclasses.replace(SIZES, space=512, width=768, layers=12, patch=32, side=224, text_width=512, text_layers=12, words=49408, length=77)
+    sizes = dataclasses.replace(
+        SIZES, space=512, width=768, layers=12, patch=32, side=224, text_width=512, text_layers=12, words=49408, length=77
+    )
     with torch.device("meta"):
         network = open_clip.OpenClip(sizes, quick=False)
     assert sum(parameter.numel() for parameter in network.parameters()) == 151_277_313

@@ -27,7 +27,9 @@ FIGURES = (
         "their own has a frame.",
         pixels=True,
     ),
-    Figure("spaces.png", "Test photographs and their sentences in the common space, by t-SNE; lines join those that belong together."),
+    Figure(
+        "spaces.png", "Test photographs and their sentences in the common space, by t-SNE; lines join those that belong together."
+    ),
     Figure("zero_shot.png", "What crops of objects were taken for by the nearest class, which several sentences describe."),
 )
 

@@ -55,8 +55,8 @@ def spaces(images: np.ndarray, sentences: np.ndarray, owner: np.ndarray) -> Figu
     axes = figure.subplots()
     plain(axes)
     axes.add_collection(LineCollection(list(np.stack([places[:count], places[count:]], 1)), colors=FAINT, linewidths=0.7))
-    axes.scatter(*places[:count].T, s=12, color=BLUE, label="photographs", zorder=2)
-    axes.scatter(*places[count:].T, s=12, color=ORANGE, marker="^", label="sentences", zorder=2)
+    axes.scatter(*places[:count].T, s=12, color=BLUE, label="photographs", zorder=2)  # type: ignore[misc]
+    axes.scatter(*places[count:].T, s=12, color=ORANGE, marker="^", label="sentences", zorder=2)  # type: ignore[misc]
     axes.set_xticks([])
     axes.set_yticks([])
     axes.legend(frameon=False, labelcolor=INK, fontsize=9)
@@ -84,7 +84,9 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            axes.text(column, row, f"{count}", ha="center", va="center", color="white" if share[row, column] > 0.6 else INK, fontsize=7)
+            axes.text(
+                column, row, f"{count}", ha="center", va="center", color="white" if share[row, column] > 0.6 else INK, fontsize=7
+            )
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", **TEXT)
     axes.set_yticks(range(len(names)), names, **TEXT)
     axes.set_xlabel("taken for", **TEXT)

@@ -1,6 +1,7 @@
 """What an evaluation of two encoders measures and writes: retrieval both ways, and classes told apart by sentences."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from tasks.imaging.figures import save
 from tasks.kinds.embed import data, figures, retrieval
 from tasks.learning.measuring import Out, Test
 from tasks.words import data as described
+from tasks.words.features import kept
 
 BATCH = 1024  # sentences at once
 FIVE = 5
@@ -36,7 +38,7 @@ class Outputs:
 
 def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
     """The vectors of all images and of all their sentences, and the numbers."""
-    vectors = test.predict(test.data.images)
+    vectors = look(test, test.data.images)
     labels = data.examples(test.data)["labels"]
     rows = np.flatnonzero(data.is_described(labels))
     texts = described.texts(test.data)
@@ -62,6 +64,15 @@ def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
 
 
 @torch.inference_mode()
+def look(test: Test, images: np.ndarray) -> np.ndarray:
+    """Unit vectors float32 (N, D) of uint8 images (N, H, W, 3). What the frozen backbone sees is kept: all seeds have the same."""
+    network: Any = test.network.eval()
+    seen = kept(network.features, network.backbone, torch.from_numpy(np.array(images)).to(test.device), test.precision)
+    vectors: np.ndarray = network.encode_features(seen.float().to(test.device)).cpu().numpy()
+    return vectors
+
+
+@torch.inference_mode()
 def encode(test: Test, texts: list[str]) -> np.ndarray:
     """Unit vectors float32 (M, D) of sentences."""
     numbers = torch.from_numpy(data.encoded(test.info, texts)).to(test.device)
@@ -76,7 +87,11 @@ def write(test: Test, outputs: Outputs, out: Out) -> None:
     places = {"image": retrieval.ranks(similarity, relevant), "text": retrieval.ranks(similarity.T, relevant.T)}
     owners = {"image": outputs.owner, "text": np.arange(len(outputs.images))}
     rows = [
-        {"metric": f"recall{k}_{query}", "value": hits.mean(), **dict(zip(("low", "high"), retrieval.interval(hits, owners[query])))}
+        {
+            "metric": f"recall{k}_{query}",
+            "value": hits.mean(),
+            **dict(zip(("low", "high"), retrieval.interval(hits, owners[query]))),
+        }
         | {"queries": len(hits), "candidates": similarity.shape[1 if query == "image" else 0]}
         for query, found in places.items()
         for k in (1, FIVE, 10)

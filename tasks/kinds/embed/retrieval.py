@@ -74,9 +74,7 @@ def classified(images: np.ndarray, prompts: np.ndarray, classes: np.ndarray, cou
     return one, (images @ prompted(prompts, classes, count).T).argmax(1)
 
 
-def zero_shot(
-    images: np.ndarray, labels: np.ndarray, prompts: np.ndarray, classes: np.ndarray, count: int
-) -> dict[str, float]:
+def zero_shot(images: np.ndarray, labels: np.ndarray, prompts: np.ndarray, classes: np.ndarray, count: int) -> dict[str, float]:
     """`zero_shot`, the share of images (N, D) of `labels` (N,) that one sentence a class classifies right; `zero_shot_ensemble`, by all
     sentences; `zero_shot_by_class`, by all sentences, the mean over classes."""
     one, several = classified(images, prompts, classes, count)

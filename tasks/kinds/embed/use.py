@@ -46,7 +46,13 @@ def _write(
     network: nn.Module, example: Tensor, name: str, shape: Mapping[int, Any], configuration: Configuration, to: Path
 ) -> None:
     program = torch.onnx.export(
-        network.eval(), (example,), input_names=[name], output_names=["vectors"], dynamic_shapes=(dict(shape),), dynamo=True, verbose=False
+        network.eval(),
+        (example,),
+        input_names=[name],
+        output_names=["vectors"],
+        dynamic_shapes=(dict(shape),),
+        dynamo=True,
+        verbose=False,
     )
     assert program is not None
     program.model.metadata_props["darkroom"] = configuration.model_dump_json()

@@ -1,4 +1,4 @@
-"""A network that knows three words, and photographs that show them."""
+"""A network that knows three words, and photographs of what they name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from tasks.learning.tensors import to_float
 from tasks.words.vocabulary import SPECIAL
 
 COLOURS = {"red": (220, 20, 30), "green": (20, 200, 40), "blue": (30, 40, 230)}
-WORDS = (*SPECIAL, *COLOURS, "a", "photograph")
+WORDS = (*SPECIAL, *COLOURS)
 SIZE = 32
 
 
@@ -25,9 +25,8 @@ def picture(colour: str, width: int = SIZE, height: int = SIZE) -> np.ndarray:
     return np.full((height, width, 3), COLOURS[colour], np.uint8)
 
 
-@pytest.fixture(scope="session")
-def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that has learned the colours, in a second."""
+def learned(path: Path) -> Path:
+    """Write the weights of a network that has learned the colours, in a second, and return their path."""
     torch.manual_seed(0)
     configuration = weights.Configuration(
         experiment="colours", task="embed", network="clip", architecture={"space": 8, "width": 8, "dropout": [0, 0], "missing": 0.0}, inputs=3,
@@ -54,9 +53,25 @@ def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     for _ in range(40):
         network.training_step(features, sentences, {"network": update})
-    path = tmp_path_factory.mktemp("weights") / "colours.safetensors"
     weights.save(path, network, configuration)
     return path
+
+
+def photographs(here: Path) -> Path:
+    """Make a folder of six photographs and two files that are none, and return it."""
+    (here / "deep").mkdir(parents=True)
+    for number, colour in enumerate([*COLOURS] * 2):
+        PIL.Image.fromarray(picture(colour, 60 + number, 48)).save(
+            here / ("deep" if number > 2 else "") / f"{colour}{number}.png"
+        )
+    (here / "broken.jpg").write_bytes(b"no photograph")
+    (here / "notes.txt").write_text("nothing")
+    return here
+
+
+@pytest.fixture(scope="session")
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return learned(tmp_path_factory.mktemp("weights") / "colours.safetensors")
 
 
 @pytest.fixture(scope="session")
@@ -66,14 +81,7 @@ def encoder(weights_file: Path) -> Ours:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of six photographs and two files that are none."""
-    here = tmp_path / "photographs"
-    (here / "deep").mkdir(parents=True)
-    for number, colour in enumerate([*COLOURS] * 2):
-        PIL.Image.fromarray(picture(colour, 60 + number, 48)).save(here / ("deep" if number > 2 else "") / f"{colour}{number}.png")
-    (here / "broken.jpg").write_bytes(b"no photograph")
-    (here / "notes.txt").write_text("nothing")
-    return here
+    return photographs(tmp_path / "photographs")
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ def test_every_fifth_of_vocs_train_is_validation_and_its_val_is_test(raw: Path) 
     write(raw, "a.jpg#0\tA .\nb.jpg#0\tB .\nc.jpg#0\tC .\nd.jpg#0\tD .\n")
     files = {f"V/Annotations/{stem}.xml": annotation(f"{stem}.jpg", ("dog", 1, 1, 9, 9)) for stem in STEMS[:-1]}
     files |= {f"V/JPEGImages/{stem}.jpg": jpeg() for stem in STEMS}
-    files |= {"V/ImageSets/Main/train.txt": "\n".join(STEMS[:6]).encode(), "V/ImageSets/Main/val.txt": "\n".join(STEMS[6:]).encode()}
+    files |= {
+        "V/ImageSets/Main/train.txt": "\n".join(STEMS[:6]).encode(),
+        "V/ImageSets/Main/val.txt": "\n".join(STEMS[6:]).encode(),
+    }
     tar(raw / "VOCtrainval_06-Nov-2007.tar", files)
     data = readers.read(raw, block("flickr8k-voc", task="embed", size=32))
     splits = {name: item.split for name, item in data.items.items()}

@@ -14,7 +14,13 @@ from tasks.words.vocabulary import Vocabulary
 
 OBJECTS: Any = {"cow": ("a large animal",), "bus": ("a vehicle", "people wait")}
 BLOCK = Prepare(dataset="made", task="embed", size=32, sentences=2, length=6, least=1, objects=OBJECTS, without=("cow",))
-BOXES = (Box("bus", 10, 10, 60, 30), Box("cow", 0, 0, 40, 40), Box("cow", 0, 0, 50, 50, True), Box("bus", 0, 0, 15, 90), Box("cat", 0, 0, 99, 99))
+BOXES = (
+    Box("bus", 10, 10, 60, 30),
+    Box("cow", 0, 0, 40, 40),
+    Box("cow", 0, 0, 50, 50, True),
+    Box("bus", 0, 0, 15, 90),
+    Box("cat", 0, 0, 99, 99),
+)
 
 
 def raw() -> Raw:

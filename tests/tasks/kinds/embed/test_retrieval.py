@@ -17,7 +17,9 @@ def slow_rank(row: list[float], relevant: list[bool]) -> int:
 @st.composite
 def queries(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     count, candidates = draw(st.integers(1, 5)), draw(st.integers(1, 7))
-    values = draw(st.lists(st.lists(st.integers(-2, 2), min_size=candidates, max_size=candidates), min_size=count, max_size=count))
+    values = draw(
+        st.lists(st.lists(st.integers(-2, 2), min_size=candidates, max_size=candidates), min_size=count, max_size=count)
+    )
     relevant = draw(st.lists(st.integers(1, 2**candidates - 1), min_size=count, max_size=count))
     mask = [[bool(bits >> i & 1) for i in range(candidates)] for bits in relevant]
     return np.array(values, float), np.array(mask)
