@@ -20,6 +20,7 @@ from flows.apply import apply
 from flows.evaluate import evaluate
 from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
 from flows.rebuild import rebuild
+from flows.study import study
 from flows.sweep import sweep
 from flows.train import train
 from tasks.common import processes
@@ -76,7 +77,7 @@ def main(
         deployment(
             annotate, "inbox", parameters | {"wait": True}, "scheduled", "faces", interval=INBOX_EVERY, concurrency_limit=1
         ),
-        *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, apply)),
+        *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, study, apply)),
         deployment(annotate, annotate.name, parameters, "on demand", "faces"),
         print_starting_message=False,
         limit=AT_ONCE,

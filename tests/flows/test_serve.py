@@ -151,7 +151,7 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     assert {s["schedule"]["timezone"] for d in deployments if d["name"] in ("rebuild", "sweep") for s in d["schedules"]} == {
         "Europe/Berlin"
     }
-    assert {d["name"] for d in deployments} == {"rebuild", "sweep", "train", "evaluate", "apply", "annotate", "inbox"}
+    assert {d["name"] for d in deployments} == {"rebuild", "sweep", "train", "evaluate", "study", "apply", "annotate", "inbox"}
     assert {d["name"] for d in deployments if d["schedules"]} == {"rebuild", "sweep", "inbox"}
 
     family = psutil.Process(served.process.pid).children(recursive=True)
