@@ -14,7 +14,14 @@ def test_the_tabs_are_the_folder_s_files_in_their_order() -> None:
     assert {Path(tab.__file__).stem for tab in found} == {
         path.stem for path in (ROOT / "apps" / "tabs").glob("*.py") if path.stem != "__init__"
     }
-    assert [tab.TITLE for tab in found] == ["Image to image", "Detection", "Classification", "Faces and emotions"]
+    assert [tab.TITLE for tab in found] == [
+        "Image to image",
+        "Detection",
+        "Classification",
+        "Faces and emotions",
+        "Look inside",
+        "Paint",
+    ]
 
 
 def test_a_new_file_is_a_new_tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
