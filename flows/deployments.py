@@ -23,6 +23,7 @@ from flows.forms import offer
 from flows.options import Cron, Every, ProfileFolder, SweepBudget, SweepCron, SweepEvery, Timezone
 from flows.rebuild import rebuild
 from flows.sample import sample
+from flows.study import study
 from flows.sweep import sweep
 from flows.train import train
 from tasks.common import processes
@@ -80,7 +81,7 @@ def main(
         deployment(
             annotate, "inbox", parameters | {"wait": True}, "scheduled", "faces", interval=INBOX_EVERY, concurrency_limit=1
         ),
-        *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, apply, sample)),
+        *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, study, apply, sample)),
         deployment(annotate, annotate.name, parameters, "on demand", "faces"),
         deployment(find, find.name, {}, "on demand", "search"),
         print_starting_message=False,

@@ -66,7 +66,7 @@ def report(profile: Profile) -> Path:
         datasets=_datasets(profile, results),
         annotated=report_faces.sections(profile),
         sweeps=sweeps.sections(profile),
-        studies=studies.sections(profile, studied),
+        studies=studies.pages(profile, studied),
         benchmarks=(read_json(profile.root / "results" / "bench.json") or {}).get("benchmarks", []),
     )
     if len(page.encode()) > LARGEST_PAGE:

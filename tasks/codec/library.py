@@ -18,7 +18,7 @@ EMBEDDED = "codec*.safetensors"
 
 def load(path: Path, precision: str = "fp32") -> Pictures:
     """The codec of a weights file, which analyses in bf16 or fp32. Raises Error for weights of another network."""
-    built, configuration = weights.load(path)
+    built, configuration = weights.load(weights.verified(path))
     if not isinstance(built, Codec):
         raise Error(f"{path}: weights of {configuration.network}, which is no codec; give those of a codec")
     return Pictures(built, precision)

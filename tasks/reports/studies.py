@@ -1,4 +1,4 @@
-"""The report's section of each study: its numbers side by side with those of the same study on other networks, and its figures."""
+"""The report's sections of studies: the numbers of a study's blocks side by side, each block's figures beside its own numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,9 @@ from tasks.profile import Profile
 from tasks.reports.numbers import number
 from tasks.reports.reading import read_json
 from tasks.reports.sections import SHOWN, inlined
+
+# The heading of studies that name none.
+PAGE = "Studies"
 
 
 def results(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -24,22 +27,51 @@ def metrics(profile: Profile) -> list[Metric]:
     ]
 
 
+def pages(profile: Profile, found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The headings, and under each its studies, in the order of params.yaml."""
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for section in sections(profile, found):
+        shown.setdefault(section["page"], []).append(section)
+    return [{"title": title, "studies": under} for title, under in shown.items()]
+
+
 def sections(profile: Profile, found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A section a study, with a row a block."""
+    """A section a study: a column a block, a row a metric that at least one of them has."""
     shown = []
     for study in dict.fromkeys(block.study for block in profile.params.studies.values()):
         module = studies.find(study)
         names = [name for name, block in profile.params.studies.items() if block.study == study and name in found]
         if not names:
             continue
-        rows = [
-            {"name": n, "numbers": [number(m, found[n]) for m in module.METRICS if m.name in found[n]["metrics"]]} for n in names
-        ]
-        about = (module.__doc__ or study).strip().splitlines()[0]
+        measured = [m for m in module.METRICS if any(m.name in found[n]["metrics"] for n in names)]
+        rows = [{"label": m.label, "numbers": [_number(m, found[n]) for n in names]} for m in measured]
         shown.append(
-            {"study": study, "about": about, "rows": rows, "figures": [f for n in names for f in _figures(profile, n, module)]}
+            {
+                "study": study,
+                "page": getattr(module, "PAGE", PAGE),
+                "about": (module.__doc__ or study).strip().splitlines()[0],
+                "rows": rows,
+                "blocks": [_block(profile, n, module, found[n]) for n in names],
+            }
         )
     return shown
+
+
+def _number(metric: Metric, result: Mapping[str, Any]) -> str:
+    """A metric as text with its unit; a dash where the block does not measure it."""
+    if metric.name not in result["metrics"]:
+        return "–"
+    shown = number(metric, result)
+    return f"{shown.text} {shown.unit}".strip()
+
+
+def _block(profile: Profile, name: str, module: Any, result: Mapping[str, Any]) -> dict[str, Any]:
+    """A block's own part: what it is of, its first numbers, and its figures."""
+    headlines = [number(m, result) for m in module.METRICS if m.headline and m.name in result["metrics"]]
+    of = {"networks": ", ".join(dict.fromkeys(result.get("networks", {}).values())), "data": result["dataset"]}
+    if "backbone" in result:
+        of = {"losses of": result["system"], "backbone": result["backbone"], "data": result["dataset"]}
+    return {"name": name, "of": of, "headlines": headlines, "figures": _figures(profile, name, module)}
 
 
 def _figures(profile: Profile, name: str, module: Any) -> list[dict[str, str]]:
@@ -47,4 +79,4 @@ def _figures(profile: Profile, name: str, module: Any) -> list[dict[str, str]]:
     there = [(folder / "plots" / f.file, f) for f in module.FIGURES if (folder / "plots" / f.file).exists()]
     if not there and (folder / SHOWN).exists() and module.FIGURES:
         there = [(folder / SHOWN, module.FIGURES[0])]
-    return [{"uri": inlined(path, f), "caption": f"{name}: {f.caption}"} for path, f in there]
+    return [{"uri": inlined(path, f), "caption": f.caption} for path, f in there]

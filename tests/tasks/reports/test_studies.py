@@ -1,0 +1,41 @@
+"""The report's sections of studies: numbers under their own block, whatever each of them measures."""
+
+from collections.abc import Callable
+
+import yaml
+
+from tasks import config
+from tasks.profile import Profile
+from tasks.reports import studies
+
+PHOTOGRAPHS = {"reached": 0.95, "median_budget": 3.0}
+LABELLED = {"accuracy_clean": 0.9, "accuracy_pgd": 0.01}
+
+
+def test_blocks_of_one_study_that_measure_different_things_stay_aligned(make_study: Callable[..., Profile]) -> None:
+    profile = make_study(study="adversarial")
+    params = yaml.safe_load((profile.folder / "params.yaml").read_bytes())
+    params["studies"] = {
+        "first": {"study": "adversarial", "data": "tiny-classes"},
+        "paint": {"study": "style", "data": "tiny-pairs", "options": {"recipe": "vgg19", "backbone": "vgg19"}},
+        "second": {"study": "adversarial", "data": "tiny-classes"},
+    }
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    common = {"val_metrics": {}, "dataset": "d", "networks": {"network": "n"}}
+    found = {
+        "first": {**common, "metrics": PHOTOGRAPHS},
+        "paint": {**common, "metrics": {"left": 0.2}, "system": "style-vgg19", "backbone": "vgg19"},
+        "second": {**common, "metrics": LABELLED},
+    }
+    inside, paint = studies.pages(config.load(profile.folder), found)
+    assert (inside["title"], paint["title"]) == ("Inside", "Paint")
+    (section,) = inside["studies"]
+    assert [block["name"] for block in section["blocks"]] == ["first", "second"]
+    assert {row["label"]: row["numbers"] for row in section["rows"]} == {
+        "accuracy, unchanged": ["–", "90.0 %"],
+        "accuracy, PGD at the largest budget": ["–", "1.0 %"],
+        "taken for the target within the largest budget": ["95.0 %", "–"],
+        "median of the smallest budgets": ["3.0 /255", "–"],
+    }
+    (painted,) = paint["studies"]
+    assert painted["blocks"][0]["of"]["backbone"] == "vgg19"
