@@ -34,7 +34,6 @@ class Words(nn.Module):
     known: Tensor
 
     def __init__(self, classes: int, width: int) -> None:
-        """Raises ValueError for classes that no sentence names."""
         super().__init__()
         words = [sentences.sentence(label, classes).split() for label in range(classes)]
         indices = torch.tensor([[sentences.VOCABULARY.index(word) for word in line] for line in words])
@@ -120,11 +119,18 @@ class Coupling(nn.Module):
         return 2 * torch.tanh(scale / 2), shift
 
 
+def _listener(classes: int, width: int) -> nn.Module | None:
+    """What turns classes (N,) into vectors (N, width): of digits by their sentences, of others by a vector each."""
+    if not classes:
+        return None
+    return Words(classes, width) if sentences.named(classes) else nn.Embedding(classes, width)
+
+
 class LatentFlow(Generator):
     """`decode`: noise and class to z, and z to an image; `begin_at` takes the autoencoder over."""
 
     def __init__(self, shape: Shape, autoencoder: VAE, width: int) -> None:
-        """Raises ValueError for a conditional autoencoder, and for images whose classes no sentence names."""
+        """Raises ValueError for a conditional autoencoder."""
         super().__init__(shape, autoencoder.latent, conditional=CLASSES in shape.extra)
         if autoencoder.classes:
             raise ValueError(
@@ -132,7 +138,7 @@ class LatentFlow(Generator):
             )
         self.autoencoder = autoencoder.requires_grad_(False)
         self.width = width
-        self.words = Words(self.classes, width) if self.classes else None
+        self.words = _listener(self.classes, width)
 
     def begin_at(self, predecessor: nn.Module) -> None:
         """Take over an autoencoder's weights. Raises ValueError for one of another architecture."""

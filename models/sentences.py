@@ -12,12 +12,16 @@ ARTICLES, AND = ("a", "an"), "and"
 VOCABULARY = (*ARTICLES, AND, *DIGITS)
 
 
+def named(classes: int) -> bool:
+    """Whether sentences name so many classes: a power of ten."""
+    return classes > 1 and 10 ** round(math.log10(classes)) == classes
+
+
 def places(classes: int) -> int:
-    """How many digits a sentence of so many classes names. Raises ValueError unless it is a power of ten."""
-    count = round(math.log10(classes)) if classes > 1 else 0
-    if count < 1 or 10**count != classes:
+    """How many digits a sentence of so many classes names. Raises ValueError where none does."""
+    if not named(classes):
         raise ValueError(f"sentences name digits: of 10 classes one, of 100 two; these are {classes} classes")
-    return count
+    return round(math.log10(classes))
 
 
 def digits(label: int, classes: int) -> tuple[int, ...]:

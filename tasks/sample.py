@@ -1,4 +1,7 @@
-"""Draw samples from a trained generator: `python -m tasks.sample EXPERIMENT OUT [--count N] [--seed S] [--class 7] [--grid]`."""
+"""Draw samples from a trained generator: `python -m tasks.sample EXPERIMENT OUT [--count N] [--seed S] [--class 7] [--grid]`.
+
+`--text "a three and a seven"`, of generators that follow words; `--truncation 0.7`, `--mix SEED`, of those with styles.
+"""
 
 import math
 import sys
@@ -24,10 +27,14 @@ def sample(
     asked: str | None = None,
     grid: bool = False,
     weights: Path | None = None,
+    text: str | None = None,
+    truncation: float | None = None,
+    mix: int | None = None,
 ) -> list[Path]:
     """Write `count` samples as PNG files, 0000.png and on, into the folder `to`, or as one PNG file with all of them in rows.
 
-    `asked`: the class of all of them, for conditional generators. Returns what was written.
+    `asked`: the class of all of them, for conditional generators; `text`: a sentence that names it; `truncation`, `mix`: of generators with
+    styles (`tasks.kinds.generate.use.make`). Returns what was written.
 
     Raises Error for an unknown experiment, one that makes no images, weights that are missing or another's, a class that it does not know,
     more samples than memory has room for, samples that are not finite, a grid that is no .png, and a folder that holds something else.
@@ -43,7 +50,7 @@ def sample(
     if not hasattr(use, "make"):
         makers = [kind for kind in kinds.names() if hasattr(kinds.part(kind, "use"), "make")]
         raise Error(f"{experiment}: a network of the task {configuration.task} makes no samples; allowed: {', '.join(makers)}")
-    pictures = use.make(network, configuration, count, seed, asked)
+    pictures = use.make(network, configuration, count, seed, asked, text, truncation, mix)
     if grid:
         write_png(to, use.grid(pictures, math.ceil(math.sqrt(count))))
         return [to]
@@ -65,9 +72,15 @@ def main(
         Path | None,
         typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
     ] = None,
+    text: Annotated[str | None, typer.Option(help='a sentence, such as "a three and a seven", in place of a class')] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="of generators with styles: 0 for the mean of all images, 1 for as they come"),
+    ] = None,
+    mix: Annotated[int | None, typer.Option(min=0, help="of generators with styles: the seed of the finer styles")] = None,
 ) -> None:
     """Write samples of a trained generator as PNG files, or as one picture."""
-    written = sample(config.load(), experiment, to, count, seed, asked, grid, weights)
+    written = sample(config.load(), experiment, to, count, seed, asked, grid, weights, text, truncation, mix)
     print(f"{experiment}: {count} samples in {written[0] if grid else to}", file=sys.stderr)
 
 

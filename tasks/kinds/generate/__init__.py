@@ -41,6 +41,13 @@ FIGURES = (
     Figure("nearest.png", "The first samples, and below each the training image that is nearest to it in pixels.", pixels=True),
     Figure("interpolation.png", "From one sample to another along an arc of noise, a row a pair.", pixels=True),
     Figure("reconstruction.png", "Test images at even distances, and below each what is left of it after its code.", pixels=True),
+    Figure(
+        "sentences.png",
+        "Sentences and the first sample of each: above those of training, below combinations that it never saw.",
+        pixels=True,
+    ),
+    Figure("mixing.png", "Mixed styles: coarse ones of the left column, fine ones of the top row.", pixels=True),
+    Figure("truncation.png", "From the mean of all styles (left) to a sample's own, a row a sample.", pixels=True),
     Figure("latent.png", "The plane of the two latent numbers, at even steps of the prior's probability.", pixels=True),
 )
 

@@ -1,6 +1,6 @@
 """The figures of a generator's result: pictures in rows, by rule and never by eye."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 COLUMNS, ROWS = 10, 10
 # Of interpolations.
 PAIRS, STEPS = 5, 10
+# Sentences a row.
+SENTENCES = 8
 # Pictures a side of the plane of two latent numbers.
 SIDE = 16
 
@@ -47,6 +49,18 @@ def rows(named: Mapping[str, np.ndarray]) -> Figure:
         axes_row[0].set_ylabel(name, **TEXT)
         for axes, pixels in zip(axes_row, pictures):
             picture(axes, pixels)
+    return figure
+
+
+def sentences(outputs: "Outputs", known: np.ndarray, classes: Sequence[str]) -> Figure:
+    """The first samples of eight classes that training knows, at even distances, above those of eight that it does not."""
+    assert outputs.asked is not None
+    figure = Figure((11, 3.4), PHOTOGRAPHIC, layout="constrained")
+    for row, mask in zip(figure.subplots(2, SENTENCES), (known, ~known)):
+        labels = np.flatnonzero(mask)
+        for axes, label in zip(row, labels[np.linspace(0, len(labels) - 1, SENTENCES).astype(int)]):
+            picture(axes, outputs.samples[outputs.asked == label][0])
+            axes.set_title(classes[label].replace(" and ", "\nand "), **TEXT)
     return figure
 
 

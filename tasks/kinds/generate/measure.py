@@ -17,7 +17,7 @@ from tasks.datasets.data import Data, info
 from tasks.generation.distances import frechet, kernel
 from tasks.generation.manifold import manifold
 from tasks.imaging.figures import save
-from tasks.kinds.generate import data, features, figures, halves
+from tasks.kinds.generate import data, features, figures, halves, styles
 from tasks.kinds.generate.objective import bounds, samples, spread
 from tasks.learning.measuring import Out, Test
 from tasks.learning.tensors import to_bytes, to_float
@@ -71,6 +71,8 @@ def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
         numbers["elbo"] = bounds(network, binary, labels.to(device)).mean().item()
         numbers["nll"] = likelihood(network, binary, labels.to(device)).mean().item()
         measured |= {"bits_sha256": hashlib.sha256(bits.numpy().tobytes()).hexdigest(), "importance_samples": IMPORTANCE}
+    if styles.has_styles(network):
+        numbers |= styles.path_lengths(network)
     if hasattr(network, "log_density"):
         numbers["log_likelihood_z"] = _log_likelihood(network, real.to(device), labels.to(device))
     if test.first and INCEPTION and count >= WHOLE:
@@ -175,6 +177,11 @@ def write(test: Test, outputs: Outputs, out: Out) -> None:
     save(figures.rows({"sample": shown, "nearest": nearest(shown, train)}), out.plots / "nearest.png")
     if test.network.latent:
         save(figures.interpolation(test.network), out.plots / "interpolation.png")
+    if styles.has_styles(test.network):
+        save(figures.grid(styles.mixed(test.network), styles.SIDE + 1), out.plots / "mixing.png")
+        save(figures.grid(styles.truncated(test.network), len(styles.TRUNCATIONS)), out.plots / "truncation.png")
+    if outputs.asked is not None and not (known := _seen(test)).all():
+        save(figures.sentences(outputs, known, test.info.classes), out.plots / "sentences.png")
     if test.network.latent == 2 and not test.network.classes:
         save(figures.plane(test.network), out.plots / "latent.png")
     if hasattr(test.network, "encode"):

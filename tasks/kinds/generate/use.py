@@ -9,9 +9,11 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from models import sentences
 from models.generator import Generator
 from tasks.common.errors import Error
 from tasks.common.files import atomic
+from tasks.kinds.generate import styles
 from tasks.kinds.generate.objective import grid, samples
 from tasks.learning.tensors import to_bytes
 from tasks.learning.weights import Configuration
@@ -27,18 +29,52 @@ def answer(outputs: np.ndarray) -> np.ndarray:
     return to_bytes(outputs)
 
 
-def make(network: nn.Module, configuration: Configuration, count: int, seed: int, asked: str | None = None) -> np.ndarray:
-    """`count` samples, uint8 (N, H, W, C), all of the class `asked`, or of each class in its turn.
+def make(
+    network: nn.Module,
+    configuration: Configuration,
+    count: int,
+    seed: int,
+    asked: str | None = None,
+    text: str | None = None,
+    truncation: float | None = None,
+    mix: int | None = None,
+) -> np.ndarray:
+    """`count` samples, uint8 (N, H, W, C), all of the class `asked` or of what `text` says, or of each class in its turn.
 
-    Raises Error for a network that makes no images, a class that it cannot be asked for, and more samples than memory has room for.
+    `truncation`: of generators with styles, 0 for the mean of all images, 1 for as they come; `mix`: the seed of the noise that their finer
+    styles are of. Raises Error for a network that makes no images, a class or a sentence that it cannot be asked for, styles where there
+    are none, and more samples than memory has room for.
     """
+    if text is not None:
+        asked = said(network, configuration, text, asked)
     condition = wanted(network, configuration, count, asked)
     needed = COPIES * 4 * configuration.inputs * configuration.size**2 * count
     if needed > (free := psutil.virtual_memory().available):
         raise Error(
             f"count: {count:,} samples take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free; ask for fewer"
         )
-    return to_bytes(samples(network, count, seed, condition))
+    if truncation is None and mix is None:
+        return to_bytes(samples(network, count, seed, condition))
+    if not styles.has_styles(network):
+        key = "mix" if truncation is None else "truncation"
+        raise Error(
+            f"{key}: {configuration.network} has no styles; leave it out, or take a style-based generator (network: stylegan)"
+        )
+    return to_bytes(styles.styled(network, count, seed, 1.0 if truncation is None else truncation, mix))
+
+
+def said(network: nn.Module, configuration: Configuration, text: str, asked: str | None = None) -> str:
+    """The class that a sentence names. Raises Error for one that names none, and for a network that follows no sentences."""
+    count = len(configuration.classes)
+    digits = (tuple(str(label) for label in range(count)), sentences.sentences(count) if sentences.named(count) else ())
+    if not getattr(network, "classes", 0) or configuration.classes not in digits or not sentences.named(count):
+        raise Error(f"text: {configuration.experiment} follows no sentences; take one of digits that can be asked for a class")
+    if asked is not None:
+        raise Error("text: says what a class says too; give one of them")
+    try:
+        return configuration.classes[sentences.read(text, count)]
+    except ValueError as error:
+        raise Error(f"text: {error}") from None
 
 
 def wanted(network: nn.Module, configuration: Configuration, count: int, asked: str | None) -> Tensor | None:
