@@ -56,7 +56,8 @@ def test_grey_pixels_are_drawn_with_their_grey_as_probability() -> None:
     assert chunk.rows[0]["label"] == -1
 
 
-def test_autoencoders_are_trained_and_measured(make: Make) -> None:
+def test_autoencoders_are_trained_and_measured(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "IMPORTANCE", 20)
     profile = make(plain={"train": {"binarise": True}}, asked={"architecture": {**SMALL, "conditional": True}})
     train(profile, "sizes")
     for name in ("plain", "asked"):
