@@ -24,7 +24,7 @@ from tasks.common.locks import alone
 from tasks.common.own_pages import HOST, origins
 from tasks.learning import tracking
 
-PATIENCE = 120.0  # seconds; a first start makes the databases
+PATIENCE = 300.0  # seconds; a first start makes the databases, on a busy machine for minutes
 
 
 class Service:

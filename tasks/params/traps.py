@@ -29,6 +29,8 @@ def truths(params: Params) -> Iterator[str]:
     """A sentence for each true or false in an architecture that its network would read as a number."""
     for section, blocks in (("experiments", params.experiments), ("sweeps", params.sweeps)):
         for name, block in blocks.items():
+            if isinstance(block, Winner):  # its network is the sweep's
+                continue
             for key, architecture in _architectures(block):
                 for place in _read_as_numbers(architecture, _read(block, architecture), "architecture"):
                     yield (
@@ -37,10 +39,8 @@ def truths(params: Params) -> Iterator[str]:
                     )
 
 
-def _architectures(block: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _architectures(block: Experiment | Sweep) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The architectures that a block names, each with the key of a sweep's space that it is of."""
-    if isinstance(block, Winner):
-        return
     yield "", block.architecture
     if isinstance(block, Sweep):
         for key, domain in block.space.items():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +23,14 @@ MakeProfile = Callable[..., Profile]
 def heard(folder: Path, *arguments: str) -> set[tuple[str, int]]:
     """All that a command listens on until its end."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", *arguments]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     found: set[tuple[str, int]] = set()
-    while process.poll() is None:
-        found |= listening.addresses(psutil.Process(process.pid))
-        time.sleep(0.05)
-    assert process.stderr is not None
-    assert process.returncode == 0, process.stderr.read()[-3000:]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen([sys.executable, "-m", *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
+        while process.poll() is None:
+            found |= listening.addresses(psutil.Process(process.pid))
+            time.sleep(0.05)
+        log.seek(0)
+        assert process.returncode == 0, log.read()[-3000:]
     return found
 
 
