@@ -31,6 +31,7 @@ CSS = """
 .examples .grid-wrap { max-height: none; min-height: 0; padding: 0; }
 .examples .grid-container { gap: 6px; margin: 0; height: auto; grid: none / repeat(5, minmax(0, 1fr)) !important; }
 .examples .gallery-item, .examples button { min-width: 0; width: 100%; height: auto; aspect-ratio: 1; }
+.header-cell, .header-cell * { word-break: normal !important; overflow-wrap: normal !important; }
 .progress-text { visibility: hidden; } /* the time that the last photograph took, which says nothing of this one */
 """
 

@@ -53,6 +53,11 @@ def gallery(name: str, pictures: Sequence[np.ndarray] = ()) -> gr.Gallery:
     )  # fmt: skip
 
 
+def widths(headers: Sequence[str]) -> list[str]:
+    """The widths of a table's columns, in which no word of a header is broken."""
+    return [f"{9 * max(map(len, header.split())) + 48}px" for header in headers]
+
+
 def uploaded(path: str) -> tuple[None, Source]:
     """What is to be shown once a photograph was uploaded, after the field's new content: none, so that the next one can be dropped on it."""
     return None, ("upload", path, Path(path).name)

@@ -23,13 +23,15 @@ from tasks.profile import Profile
 KEPT = ("dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "parameters", "epochs", "git_commit")
 # Git carries every version for ever.
 LARGEST = 16 << 20
+# Files of more bytes than this are halved.
+SMALL = 1 << 20
 
 
-def promote(profile: Profile, experiment: str, name: str | None = None, half: bool = True, to: Path | None = None) -> Path:
+def promote(profile: Profile, experiment: str, name: str | None = None, half: bool | None = None, to: Path | None = None) -> Path:
     """Write the weights and the card of an evaluated experiment under `name`, and return the weights' path.
 
-    `half`: weights in fp16, half the size. `to`: another folder than models/weights. Raises Error for an experiment that is unknown,
-    not evaluated, or evaluated with other weights, and for weights too large for git.
+    `half`: weights in fp16, half the size; by default where they have more than a megabyte. `to`: another folder than models/weights.
+    Raises Error for an experiment that is unknown, not evaluated, or evaluated with other weights, and for weights too large for git.
     """
     chosen = profile.experiment(experiment)
     folder = profile.results(experiment)
@@ -53,6 +55,7 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
     # Written by a stage of its own where the network is one that says how sure it is.
     if (calibration := folder / "calibration.json").exists():
         card["calibration"] = _read(calibration, experiment)
+    half = source.stat().st_size > SMALL if half is None else half
     path = (to or profile.root / "models" / "weights") / f"{name or experiment}.safetensors"
     if (size := source.stat().st_size // (2 if half else 1)) > LARGEST:
         raise Error(f"{source}: {size / 2**20:.0f} MB, over the {LARGEST >> 20} MB that git is given; promote a smaller network")
@@ -73,7 +76,7 @@ def _read(path: Path, experiment: str) -> dict[str, Any]:
 def main(
     experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml, trained and evaluated before")],
     name: Annotated[str | None, typer.Option(help="of the file in models/weights; the experiment's by default")] = None,
-    half: Annotated[bool, typer.Option(help="weights in fp16, half the size")] = True,
+    half: Annotated[bool | None, typer.Option(help="weights in fp16, half the size; by default above a megabyte")] = None,
 ) -> None:
     """Copy an experiment's weights (of its first seed) to models/weights, with a card: data, metrics, calibration, licence, hash."""
     path = promote(config.load(), experiment, name, half)

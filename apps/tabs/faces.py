@@ -8,7 +8,7 @@ import gradio as gr
 
 from apps import photographs
 from apps.faces import MAX_BYTES, MAX_PIXELS, Reader, Seen, sentence
-from apps.page import SLOW, START, Page, gallery, upload, warning
+from apps.page import SLOW, START, Page, gallery, upload, warning, widths
 from tasks.common.errors import Error
 from tasks.datasets.emotions import EMOTIONS
 from tasks.profile import Profile
@@ -32,7 +32,9 @@ def tab(profile: Profile, page: Page) -> None:
         with gr.Column(scale=3, min_width=600):
             message = gr.HTML(START, elem_id="faces-message")
             picture = gr.Image(label="Faces", format="png", interactive=False, buttons=["fullscreen"], elem_id="faces-picture")
-            table = gr.Dataframe(headers=HEADER, interactive=False, wrap=True, elem_id="faces-table")
+            table = gr.Dataframe(
+                headers=HEADER, column_widths=widths(HEADER), interactive=False, wrap=True, elem_id="faces-table"
+            )
             with gr.Row():
                 png = gr.DownloadButton("Download the picture (PNG)", interactive=False, elem_id="faces-png")
                 rows = gr.DownloadButton("Download the rows (CSV)", interactive=False, elem_id="faces-csv")

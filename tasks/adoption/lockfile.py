@@ -79,7 +79,9 @@ def read(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path, recorded: Mapping[str, Any]) -> None:
     """Write the stages; the file appears whole or not at all."""
-    text = yaml.safe_dump({"schema": "2.0", "stages": dict(recorded)}, sort_keys=False, allow_unicode=True, width=10**6)
+    # By way of JSON, since YAML names what occurs twice, and DVC never does.
+    stages = json.loads(json.dumps(dict(recorded)))
+    text = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False, allow_unicode=True, width=10**6)
     write_text(folder / "dvc.lock", text)
 
 

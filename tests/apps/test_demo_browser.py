@@ -32,6 +32,19 @@ PATIENCE = 60_000  # ms
 SWITCHES = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
             "disable-component-update", "disable-sync")  # fmt: skip
 
+# Each word of elements, and on how many lines it stands.
+LINES_OF_WORDS = """elements => elements.flatMap(element => {
+    const found = [], walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    for (let node; (node = walker.nextNode());)
+        for (const word of node.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            found.push([word[0], new Set([...range.getClientRects()].map(box => Math.round(box.top))).size]);
+        }
+    return found;
+})"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -224,6 +237,9 @@ def test_faces_are_shown_with_their_emotions_and_downloaded(page: Page, address:
     expect(shown).to_be_visible()
     assert shown.evaluate("async image => { await image.decode(); return image.naturalWidth }") == 200
     expect(page.locator("#faces-table")).to_contain_text("neutral")
+    words = page.locator("#faces-table .header-cell").evaluate_all(LINES_OF_WORDS)
+    assert {word for word, _ in words} >= {"probability", "sharpness", "neutral"}
+    assert [word for word, lines in words if lines > 1] == []
     with page.expect_download() as download:
         page.click("#faces-csv")
     rows = pd.read_csv(download.value.path())

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from tasks import config
 from tasks.calibrate import calibrate
@@ -123,7 +125,9 @@ def test_the_page_shows_it(profile: config.Profile) -> None:
 
 
 def test_a_promoted_result_carries_what_was_measured(profile: config.Profile, tmp_path: Path) -> None:
-    path = promote(profile, "small", "faces", to=tmp_path)
+    whole = load_file(promote(profile, "small", "whole", to=tmp_path))
+    assert {tensor.dtype for tensor in whole.values()} <= {torch.float32, torch.int64}, "small files stay exact"
+    path = promote(profile, "small", "faces", half=True, to=tmp_path)
     assert path == tmp_path / "faces.safetensors"
     card = json.loads(path.with_suffix(".json").read_text())
     assert card.pop("sha256") == hashlib.sha256(path.read_bytes()).hexdigest()
