@@ -18,7 +18,7 @@ def both(tmp_path: Path) -> list[Path]:
     save(first)
     network, configuration = weights.load(first)
     with torch.no_grad():
-        network.gains.add_(0.3)  # type: ignore[union-attr, operator]
+        network.gains.add_(0.3)  # type: ignore[operator]
     weights.save(second, network, configuration)
     return [first, second]
 
