@@ -94,7 +94,7 @@ class Pictures:
     @torch.inference_mode()
     def _write(self, writer: coder.Writer, pixels: np.ndarray, quality: int) -> tuple[Tensor, Tensor, int]:
         """Coefficients and hyperprior as they were written, and their checksum."""
-        exact, hyper = self._analyse(torch.tensor(pixels).permute(2, 0, 1)[None], quality)
+        exact, hyper = self._analyse(torch.from_numpy(np.require(pixels, requirements="W")).permute(2, 0, 1)[None], quality)
         values, checksum = self._run(writer, quality, hyper, exact)
         return values, hyper, checksum
 
