@@ -94,7 +94,7 @@ class Pictures:
     @torch.inference_mode()
     def _write(self, writer: coder.Writer, pixels: np.ndarray, quality: int) -> tuple[Tensor, Tensor, int]:
         """Coefficients and hyperprior as they were written, and their checksum."""
-        exact, hyper = self._analyse(torch.tensor(pixels).permute(2, 0, 1)[None], quality)
+        exact, hyper = self._analyse(torch.from_numpy(np.require(pixels, requirements="W")).permute(2, 0, 1)[None], quality)
         values, checksum = self._run(writer, quality, hyper, exact)
         return values, hyper, checksum
 
@@ -109,7 +109,7 @@ class Pictures:
             raise ValueError("its integers are not those that were coded")
         result = np.empty((rows * MULTIPLE, columns * MULTIPLE, 3), np.uint8)
         steps = (self.steps[quality] * 2.0 ** (FRACTION - WEIGHT_FRACTION))[:, None, None]
-        for tile in tiles(*values.shape[2:], TILE // BLOCK, len(self.network.synthesis.blocks)):
+        for tile in tiles(values.shape[2], values.shape[3], TILE // BLOCK, len(self.network.synthesis.blocks)):
             # Units: coefficients and pixels 2**-8 of sixteen grey levels.
             scaled = values[:, :, *tile.seen].double().mul_(steps).add_(0.5).floor_()
             found = self.network.synthesise(scaled, self._plane(quality, scaled), self.fixed)[0]
@@ -163,13 +163,13 @@ class Pictures:
         rows, columns = (CELL * side for side in hyper.shape[2:])
         # With a border of zeros, as beyond the picture.
         values = torch.zeros(1, CHANNELS, rows + 2, columns + 2, dtype=torch.int16)
-        for tile in tiles(*hyper.shape[2:], TILE // MULTIPLE, 1):
+        for tile in tiles(hyper.shape[2], hyper.shape[3], TILE // MULTIPLE, 1):
             near = hyper[:, :, *tile.seen]
             features = self.network.features(near, self._plane(quality, near), self.fixed)
             features = features[:, :, *(slice(CELL * s.start, CELL * s.stop) for s in tile.inner)]
             place = [slice(CELL * s.start, CELL * s.stop) for s in (tile.rows, tile.columns)]
             given = None if exact is None else exact[0, :, *place]
-            window = values[:, :, *(slice(s.start, s.stop + 2) for s in place)]
+            window = values[:, :, place[0].start : place[0].stop + 2, place[1].start : place[1].stop + 2]
             checksum = self._tile(code, features, window, given, self.costs[quality], checksum)
         return values[:, :, 1:-1, 1:-1], checksum
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tasks import config
 from tasks.profile import Profile
@@ -82,6 +82,6 @@ def test_a_damaged_file_is_a_sentence(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_role("tab", name="Compression").click()
     expect(page.locator("#codec-weights")).to_contain_text("codec, seed 0")
-    bad = {"name": "notes.drc", "mimeType": "application/octet-stream", "buffer": b"\x89DRC and no more"}
+    bad: FilePayload = {"name": "notes.drc", "mimeType": "application/octet-stream", "buffer": b"\x89DRC and no more"}
     page.set_input_files("#compress-upload input[type=file]", bad)
     expect(page.locator("#compress-message [role=alert]")).to_contain_text("notes.drc: cut off")

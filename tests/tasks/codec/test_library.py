@@ -1,0 +1,49 @@
+"""A file is opened by the network that wrote it, of all that are here."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.codec import file, library
+from tasks.common.errors import Error
+from tasks.learning import weights
+from tests.tasks.codec.test_file import photograph, save
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> list[Path]:
+    """Weights of two networks, which differ in their gains."""
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save(first)
+    network, configuration = weights.load(first)
+    with torch.no_grad():
+        network.gains.add_(0.3)  # type: ignore[operator]
+    weights.save(second, network, configuration)
+    return [first, second]
+
+
+def test_the_first_writes_and_each_opens_its_own(both: list[Path]) -> None:
+    codecs = library.Library(both)
+    assert codecs.writer.identity == library.load(both[0]).identity
+    assert len(codecs.loaded) == 1, "others are loaded when they are asked for"
+    for path in both:
+        content = file.compress(library.load(path), file.Picture(photograph(40, 40)), 50)
+        reader = codecs.reader(content)
+        assert reader.identity == file.identity(content)
+        assert file.decompress(reader, content).pixels.shape == (40, 40, 3)
+
+
+def test_a_file_of_a_network_that_is_not_here_is_refused(both: list[Path]) -> None:
+    content = file.compress(library.load(both[1]), file.Picture(photograph(40, 40)), 50)
+    codecs = library.Library(both[:1])
+    with pytest.raises(Error, match="written with the network"):
+        file.decompress(codecs.reader(content), content)
+    with pytest.raises(Error, match="begins otherwise"):
+        file.decompress(codecs.reader(b"GIF89a"), b"GIF89a")
+
+
+def test_sides_are_rounded_up_before_a_picture_is_too_large() -> None:
+    assert file.area(1, 1) == 32 * 32
+    assert file.area(1 << 21, 1) > file.MOST_PIXELS
+    assert file.area(5600, 5600) < file.MOST_PIXELS
