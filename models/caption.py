@@ -9,6 +9,8 @@ On 753 training images of Flickr8k expect a BLEU-4 of 0.15 to 0.2 and a CIDEr-D 
 1,280 channels at 224 pixels.
 """
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -27,7 +29,32 @@ PRETRAINED = True
 PAD, START, END, UNKNOWN = range(4)
 BANNED = (PAD, START, UNKNOWN)
 BLOCKS = 19  # of the backbone
+# Channels and stride behind so many of its blocks.
+OUTPUTS = {
+    **dict.fromkeys((7,), (32, 8)), **dict.fromkeys(range(8, 12), (64, 16)), **dict.fromkeys(range(12, 15), (96, 16)),
+    **dict.fromkeys(range(15, 18), (160, 32)), 18: (320, 32), 19: (1280, 32),
+}  # fmt: skip
 LENGTH = 24  # words of a sentence, start and end, where the data do not say
+
+
+class Beginning(Backbone):
+    """The backbone's frozen blocks alone."""
+
+    def __init__(self, frozen: int) -> None:
+        super().__init__(frozen)
+        self.features = self.features[:frozen]
+
+    def load_pretrained(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take of torchvision's weights those of the blocks that there are."""
+        self.features.load_state_dict({key: tensors[f"features.{key}"] for key in self.features.state_dict()})
+
+
+def neck(inputs: int, widths: Sequence[int]) -> nn.Sequential:
+    """Convolutions of stride 2, each with batch norm, that learn in place of a backbone's further blocks."""
+    layers: list[nn.Module] = []
+    for before, width in pairwise((inputs, *widths)):
+        layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 class Captioner(nn.Module):
@@ -36,10 +63,18 @@ class Captioner(nn.Module):
     What `stem` gives does not change while the network learns, so that a training may keep it.
     """
 
-    def __init__(self, decoder: decoders.Decoder, width: int, frozen: int, grid: int, length: int, dropout: float) -> None:
+    def __init__(
+        self, decoder: decoders.Decoder, width: int, frozen: int, widths: Sequence[int], size: int, length: int, dropout: float
+    ) -> None:
+        """`widths`: of the convolutions that learn in place of the blocks that are not frozen; none for these. `size`: pixels."""
         super().__init__()
-        self.backbone = Backbone(frozen)
-        self.project = nn.Linear(CHANNELS[1], width)
+        stride = STRIDE
+        self.backbone = Beginning(frozen) if widths else Backbone(frozen)
+        if widths:
+            channels, stride = OUTPUTS[frozen]
+            self.neck, stride = neck(channels, widths), stride * 2 ** len(widths)
+        grid = -(-size // stride)
+        self.project = nn.Linear(widths[-1] if widths else CHANNELS[1], width)
         self.places = nn.Parameter(torch.zeros(grid * grid, width))
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
@@ -52,7 +87,7 @@ class Captioner(nn.Module):
 
     def see(self, stem: Tensor) -> Tensor:
         """The regions that the decoder is given, row by row: (N, L, D)."""
-        found = self.backbone.features[self.backbone.frozen :](stem)
+        found = self.neck(stem) if hasattr(self, "neck") else self.backbone.features[self.backbone.frozen :](stem)
         regions = self.project(self.dropout(found.flatten(2).transpose(1, 2)))
         normed: Tensor = self.norm(regions + self._places(found.shape[2:]))
         return normed
@@ -96,10 +131,12 @@ def build(
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
     tied: bool = False,
     frozen: Annotated[int, Field(ge=7, le=BLOCKS)] = BLOCKS,
+    neck: tuple[PositiveInt, ...] = (),
     backward: Backward = "auto",
 ) -> Captioner:
     """`width`: of words, regions and hidden states. `layers`, `heads`: of the transformer. `tied`: words have the same weights going
-    in and coming out. `frozen`: blocks of the backbone that do not learn; below 19 its last ones do. `backward`: of the rnn."""
+    in and coming out. `frozen`: blocks of the backbone that do not learn; below 19 its last ones do.
+    `neck`: widths of convolutions that learn in their place, for pictures that are nothing that ImageNet knows. `backward`: of the rnn."""
     words, length = shape.outputs, shape.extra.get("length", LENGTH)
     if backward == "manual" and decoder != "rnn":
         raise ValueError("architecture.backward: gradients by hand are those of decoder: rnn")
@@ -113,4 +150,4 @@ def build(
             made = decoders.Attention(words, width, dropout, tied)
         case _:
             made = decoders.Recurrent(words, width, dropout, tied, decoder == "lstm", backward)
-    return Captioner(made, width, frozen, -(-shape.size // STRIDE), length, dropout)
+    return Captioner(made, width, frozen, neck, shape.size, length, dropout)

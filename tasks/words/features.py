@@ -39,19 +39,22 @@ def kept(
     folder = folder or private_folder("darkroom-features")
     path = folder / f"{_key(frozen, images, precision, mirrored)}.npy"
     if not path.exists():
-        _compute(path, stem, images, precision, mirrored)
+        device = next(frozen.parameters()).device
+        _compute(path, stem, images, precision, mirrored, device)
         _prune(folder, path)
     # Copy on write: torch wants arrays it may write to, and nothing is written to the file.
     return torch.from_numpy(np.load(path, mmap_mode="c"))
 
 
 @torch.inference_mode()
-def _compute(path: Path, stem: Callable[[Tensor], Tensor], images: Tensor, precision: str, mirrored: bool) -> None:
+def _compute(
+    path: Path, stem: Callable[[Tensor], Tensor], images: Tensor, precision: str, mirrored: bool, device: torch.device
+) -> None:
     with atomic(path) as temporary:
         array = None
         for start in range(0, len(images), BATCH):
-            pixels = to_float(images[start : start + BATCH])
-            with autocast(pixels.device, precision):
+            pixels = to_float(images[start : start + BATCH].to(device))
+            with autocast(device, precision):
                 found = stem(pixels.flip(3) if mirrored else pixels).to("cpu", torch.float16).contiguous().numpy()
             if array is None:
                 array = open_memmap(temporary, "w+", np.float16, (len(images), *found.shape[1:]))

@@ -6,6 +6,7 @@ import torch
 import models
 from models import Shape, caption
 from models.recurrence import ManualRNN
+from tests import backbone
 
 SENTENCES = torch.tensor([[[1, 5, 6, 3, 2, 0], [1, 6, 2, 0, 0, 0]], [[1, 4, 2, 0, 0, 0], [0, 0, 0, 0, 0, 0]]])
 
@@ -74,6 +75,23 @@ def test_the_last_blocks_of_the_backbone_learn_where_they_are_not_frozen(frozen:
     assert not stem.requires_grad
     assert network.see(stem).shape == (2, 4, 16)
     assert network.see(stem).requires_grad
+
+
+@pytest.mark.parametrize(("frozen", "channels"), caption.OUTPUTS.items())
+def test_the_blocks_of_the_backbone_give_what_is_known_of_them(frozen: int, channels: tuple[int, int]) -> None:
+    network = caption.build(Shape(3, 8, 64), width=16, frozen=frozen).eval()
+    with torch.no_grad():
+        assert network.stem(torch.rand(1, 3, 64, 64)).shape == (1, channels[0], 64 // channels[1], 64 // channels[1])
+
+
+def test_a_neck_learns_in_place_of_further_blocks() -> None:
+    network = caption.build(Shape(3, 8, 64), width=16, frozen=7, neck=(8, 12)).train()
+    network.backbone.load_pretrained(backbone.tensors())
+    assert len(network.backbone.features) == 7
+    network.losses(network.stem(torch.rand(2, 3, 64, 64)), SENTENCES).backward()
+    still = [name for name, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum())]
+    assert still == []
+    assert network.see(network.stem(torch.rand(2, 3, 64, 64))).shape == (2, 4, 16)
 
 
 def test_another_size_of_picture_has_places_between() -> None:

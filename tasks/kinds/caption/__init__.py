@@ -61,4 +61,6 @@ class Recipe(recipe.Recipe):
 
 
 def check(experiment: Any, prepare: Any, network: Any) -> None:
-    """Raises ValueError for what does not go together."""
+    """Raises ValueError for mirror images whose sentences say left and right."""
+    if experiment.train.augment.flip and prepare.dataset == "scenes-words":
+        raise ValueError("train.augment.flip: the sentences of scenes-words say what is left of what; leave it out")

@@ -1,6 +1,7 @@
 """What a captioner is used for: a sentence for a photograph, and where it looked at each word."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,9 +130,12 @@ def _write(
     configuration: Configuration,
     to: Path,
 ) -> None:
-    program = torch.onnx.export(
-        module.eval(), inputs, input_names=takes, output_names=gives, dynamic_shapes=shapes, dynamo=True, verbose=False
-    )
+    with warnings.catch_warnings():
+        # The same name of the batch's axis in several inputs is what is wanted.
+        warnings.filterwarnings("ignore", message="# The axis name")
+        program = torch.onnx.export(
+            module.eval(), inputs, input_names=takes, output_names=gives, dynamic_shapes=shapes, dynamo=True, verbose=False
+        )
     assert program is not None
     program.model.metadata_props["darkroom"] = configuration.model_dump_json()
     with atomic(to) as temporary:

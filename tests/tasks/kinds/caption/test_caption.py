@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tasks import config
+from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets.records import Item, Raw
 from tasks.evaluate import evaluate
@@ -99,3 +100,22 @@ def test_names_that_are_right_are_counted_in_their_order() -> None:
     names = {"seven", "three", "one", "above", "left"}
     assert measure.named([["seven", "above", "three"], ["two"]], people, names) == 0.75
     assert measure.named([["three", "above", "seven"], ["one"]], people, names) == 0.5
+
+
+def test_a_sweep_may_go_by_cider_and_mirror_images_are_refused_where_left_is_said(profile: Profile) -> None:
+    block = experiment({"source": "package"}, width=16)
+    recipe = {**block["train"], "measure_every": 1}
+    sweep = {
+        "system": "caption", "data": "made", "network": "caption", "architecture": {"width": 16}, "train": recipe,
+        "space": {"architecture.dropout": {"float": [0.1, 0.5]}}, "objective": {"name": "cider"}, "trials": 2,
+        "scheduler": {"grace": 1}, "time_budget": 60, "seed": 0,
+    }  # fmt: skip
+    found = config.load(profile.folder, {"sweeps": {"search": sweep}})
+    assert found.params.sweeps["search"].objective.metric == "cider"
+    flipped = {**block, "train": {**block["train"], "augment": {"flip": True}}}
+    config.load(profile.folder, {"experiments": {"flipped": flipped}})
+    scenes = {"preprocess": {"made": {"dataset": "scenes-words"}}, "download": {"scenes-words": {}}}
+    with pytest.raises(
+        Error, match=r"experiments\.flipped\.train\.augment\.flip: the sentences of scenes-words say what is left"
+    ):
+        config.load(profile.folder, {**scenes, "experiments": {"flipped": flipped}})
