@@ -13,6 +13,7 @@ from tasks import kinds
 from tasks.datasets.data import Info
 from tasks.learning import weights
 from tasks.learning.tensors import Examples
+from tests import backbone
 
 SHAPE = Shape(inputs=3, outputs=5, size=32)
 
@@ -42,8 +43,7 @@ def test_the_output_has_the_shape_of_its_kind(name: str) -> None:
     size = (SHAPE.size, SHAPE.size)
     expected = {
         "classify": (4, SHAPE.outputs), "translate": (4, channels(name), *size), "detect": (4, 100, 6),
-        "compress": (4, SHAPE.inputs, *size),
-        "embed": (4, 128),
+        "compress": (4, SHAPE.inputs, *size), "caption": (4, 23), "embed": (4, 128),
     }  # fmt: skip
     assert outputs.shape == expected[kind(name)]
     assert outputs.isfinite().all()
@@ -61,13 +61,11 @@ def examples(name: str) -> Examples:
         "detect": torch.tensor([*rows, [[0, 0, 0, 0, -1, 0]] * 5]),
         # A codec's target is the image.
         "compress": torch.from_numpy(pixels),
-        # Of five "words", the last of which is one.
-        "embed": torch.full((4, 2, 3), 4),
+        # Start, words and end of two sentences each, and fill.
+        **dict.fromkeys(("caption", "embed"), torch.tensor([[[1, 4, 4, 2, 0], [1, 4, 2, 0, 0]]] * 4)),
     }
-    words = {"sentences": targets["embed"], "labels": torch.full((4,), -1)}
-    return Examples(
-        {"images": torch.from_numpy(pixels), **(words if kind(name) == "embed" else {"targets": targets[kind(name)]})}
-    )
+    target = "sentences" if kind(name) in ("caption", "embed") else "targets"
+    return Examples({"images": torch.from_numpy(pixels), target: targets[kind(name)]})
 
 
 def losses(name: str) -> tuple[str, ...]:
@@ -84,6 +82,8 @@ def test_gradients_of_its_kinds_losses_reach_every_parameter(name: str, loss: st
         name="made", dataset="made", task=kind(name), origin="", licence="", size=SHAPE.size, channels=SHAPE.inputs,
         classes=("a", "b", "c", "d", "e"), counts={}, mean=(0.5,) * 3, std=(0.2,) * 3, skipped=0, hash="", settings={},
     )  # fmt: skip
+    if hasattr(net, "backbone"):
+        net.backbone.load_pretrained(backbone.tensors())
     objective = kinds.part(kind(name), "objective").Objective(recipe, info, net, "fp32")
     train = examples(name)
     objective.begin(train, 0, 0)

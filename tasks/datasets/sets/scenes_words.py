@@ -1,15 +1,19 @@
 """Scenes with words: one or two handwritten digits on a piece of a photograph, and the one sentence that says so."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.datasets.records import Box, Image, Item, Raw, Settings
 from tasks.datasets.sets import scenes
 
-SCENES = 2400
+if TYPE_CHECKING:
+    import numpy as np
+
+SCENES = 2000
 # Pixels a side, where the block says nothing.
 SIZE = 128
-# Shares of the side: digits are at least so high; two of them are so much further apart in one direction than in the other.
-HEIGHT, APART = 0.28, 0.15
+# Shares of the side: how high digits are, and how much further apart two of them are in one direction than in the other.
+LOWEST, HIGHEST, APART = 0.4, 0.55, 0.15
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLACES = {
@@ -29,7 +33,7 @@ SOURCE = scenes.SOURCE
 
 
 def read(folder: Path, block: Settings) -> Raw:
-    """2,400 scenes. Neither a digit's image nor a photograph's pixel is in two splits."""
+    """2,000 scenes. Neither a digit's image nor a photograph's pixel is in two splits."""
     import numpy as np
 
     from tasks.datasets import digits, regions
@@ -56,7 +60,7 @@ def read(folder: Path, block: Settings) -> Raw:
             boxes: list[Box] = []
             drawn = random.choice(own_digits[split], random.integers(1, 3), replace=False)
             for digit in drawn:
-                digits.place(scene, inks[digit], str(labels[digit]), boxes, random)
+                _paint(scene, inks[digit], str(labels[digit]), boxes, random)
             if sentence := describe(boxes, len(drawn), PLACES[name.split("@")[0]], size):
                 file = f"{split}-{count:04d}"
                 count += 1
@@ -67,7 +71,7 @@ def read(folder: Path, block: Settings) -> Raw:
 
 def describe(boxes: list[Box], wanted: int, place: str, size: int) -> str:
     """What a scene shows, the left or the upper digit first; empty for a scene that a sentence would not fit exactly."""
-    if len(boxes) != wanted or any(box.y2 - box.y1 < HEIGHT * size for box in boxes):
+    if len(boxes) != wanted:
         return ""
     if wanted == 1:
         return f"{_digit(boxes[0])} on {place}"
@@ -90,3 +94,26 @@ def _middle(low: float, high: float) -> float:
 def _digit(box: Box) -> str:
     name = DIGITS[int(box.label)]
     return f"{'an' if name[0] == 'e' else 'a'} {name}"
+
+
+def _paint(scene: "np.ndarray", digit: "np.ndarray", label: str, boxes: list[Box], random: "np.random.Generator") -> None:
+    """Paint a digit (uint8 (28, 28), ink bright) onto the scene, clear of other boxes, and add its box, if there is room."""
+    import cv2
+    import numpy as np
+
+    ys, xs = np.nonzero(digit > 64)
+    ink = digit[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    size = len(scene)
+    h = int(size * random.uniform(LOWEST, HIGHEST))
+    w = min(size, max(2, h * ink.shape[1] // ink.shape[0]))
+    for _ in range(20):
+        x, y = int(random.integers(0, size - w + 1)), int(random.integers(0, size - h + 1))
+        if all(min(x + w, b.x2) <= max(x, b.x1) or min(y + h, b.y2) <= max(y, b.y1) for b in boxes):
+            break
+    else:
+        return
+    under = scene[y : y + h, x : x + w].astype(np.float64)
+    colour = random.uniform(190, 255, 3) if under.mean() < 115 else random.uniform(0, 60, 3)
+    alpha = cv2.resize(ink, (w, h), interpolation=cv2.INTER_LINEAR)[..., None] / 255
+    scene[y : y + h, x : x + w] = np.rint(under + alpha * (colour - under)).astype(np.uint8)
+    boxes.append(Box(label, x, y, x + w, y + h))

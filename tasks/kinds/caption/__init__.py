@@ -18,6 +18,7 @@ METRICS = (
     Metric("bleu2", "BLEU-2", 100, 1, "%", tolerance=0.03),
     Metric("bleu1", "BLEU-1", 100, 1, "%", tolerance=0.03),
     Metric("rouge_l", "ROUGE-L", 100, 1, "%", tolerance=0.03),
+    Metric("named", "Names of digits and places that are right", 100, 1, "%", tolerance=0.1),
     Metric("exact", "Sentences that are a reference", 100, 1, "%", tolerance=0.1),
     Metric("distinct", "Distinct sentences", 100, 1, "%", tolerance=0.1),
     Metric("copied", "Sentences copied from train", 100, 1, "%", less_is_better=True, tolerance=0.1),

@@ -1,0 +1,106 @@
+"""Captioners: gradients by hand, losses without fill, and words that are none."""
+
+import pytest
+import torch
+
+import models
+from models import Shape, caption
+from models.recurrence import ManualRNN
+
+SENTENCES = torch.tensor([[[1, 5, 6, 3, 2, 0], [1, 6, 2, 0, 0, 0]], [[1, 4, 2, 0, 0, 0], [0, 0, 0, 0, 0, 0]]])
+
+
+def test_the_gradients_by_hand_are_those_of_autograd() -> None:
+    twin = torch.nn.RNN(5, 7, batch_first=True).double()
+    own = ManualRNN(5, 7).double()
+    own.load_state_dict(twin.state_dict())
+    results = []
+    for network in (twin, own):
+        generator = torch.Generator().manual_seed(1)
+        x = torch.randn(3, 6, 5, dtype=torch.float64, generator=generator).requires_grad_()
+        first = torch.randn(1, 3, 7, dtype=torch.float64, generator=generator).requires_grad_()
+        outputs, last = network(x, first)
+        (outputs * torch.randn(3, 6, 7, dtype=torch.float64, generator=generator)).sum().add(last.square().sum()).backward()
+        results.append([outputs, last, x.grad, first.grad, *(p.grad for p in network.parameters())])
+    for theirs, mine in zip(*results):
+        assert torch.allclose(theirs, mine, atol=1e-6, rtol=0)
+    assert all(gradient.abs().max() > 1e-3 for gradient in results[1][2:])
+
+
+def test_the_rnn_by_hand_learns_as_autograds() -> None:
+    losses = []
+    for backward in ("auto", "manual"):
+        torch.manual_seed(0)
+        network = caption.build(Shape(3, 8, 64), decoder="rnn", width=16, dropout=0.0, backward=backward).double().train()
+        stem = torch.rand(2, 1280, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        loss = network.losses(stem, SENTENCES)
+        loss.backward()
+        losses.append([loss, *(p.grad for p in network.decoder.parameters())])
+    for theirs, mine in zip(*losses):
+        assert torch.allclose(theirs, mine, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("decoder", ["rnn", "lstm", "attention", "transformer"])
+def test_fill_and_unknown_words_do_not_count(decoder: str) -> None:
+    torch.manual_seed(0)
+    network = caption.build(Shape(3, 8, 64), decoder=decoder, width=16).eval()
+    stem = torch.rand(2, 1280, 2, 2)
+    expected = []
+    with torch.no_grad():
+        for image, sentence in ((0, [1, 5, 6, 3, 2]), (0, [1, 6, 2]), (1, [1, 4, 2])):
+            hidden = network.decoder(network.see(stem)[[image]], torch.tensor([[sentence[:-1]]]))
+            logs = network.decoder.logits(hidden)[0, 0].log_softmax(1)
+            expected += [-logs[place, word] for place, word in enumerate(sentence[1:]) if word != 3]
+        loss = network.losses(stem, SENTENCES)
+        longer = network.losses(stem, torch.nn.functional.pad(SENTENCES, (0, 4)))
+    assert float(loss) == pytest.approx(float(torch.stack(expected).mean()), abs=1e-5)
+    assert float(longer) == pytest.approx(float(loss), abs=1e-6)
+
+
+@pytest.mark.parametrize("decoder", ["rnn", "lstm", "attention", "transformer"])
+def test_every_parameter_learns_from_more_than_one_region(decoder: str) -> None:
+    network = caption.build(Shape(3, 8, 64), decoder=decoder, width=16, dropout=0.0).train()
+    network.losses(torch.rand(2, 1280, 2, 2), SENTENCES).backward()
+    still = [name for name, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum())]
+    assert still == []
+
+
+@pytest.mark.parametrize(("frozen", "learns"), [(19, 0), (18, 1), (14, 5)])
+def test_the_last_blocks_of_the_backbone_learn_where_they_are_not_frozen(frozen: int, learns: int) -> None:
+    network = caption.build(Shape(3, 8, 64), width=16, frozen=frozen).train()
+    blocks = {name.split(".")[1] for name, p in network.backbone.named_parameters() if p.requires_grad}
+    assert len(blocks) == learns
+    stem = network.stem(torch.rand(2, 3, 64, 64))
+    assert not stem.requires_grad
+    assert network.see(stem).shape == (2, 4, 16)
+    assert network.see(stem).requires_grad
+
+
+def test_another_size_of_picture_has_places_between() -> None:
+    network = caption.build(Shape(3, 8, 64), width=16).eval()
+    assert network(torch.rand(2, 3, 96, 160)).shape == (2, caption.LENGTH - 1)
+
+
+def test_an_answer_has_words_until_its_end() -> None:
+    torch.manual_seed(0)
+    network = caption.build(Shape(3, 8, 64), width=16).eval()
+    with torch.no_grad():
+        network.decoder.output.bias[list(caption.BANNED)] = 9.0
+        found = network(torch.rand(20, 3, 64, 64)).long()
+    for words in found.tolist():
+        until = words.index(2) if 2 in words else len(words)
+        assert min(words[:until], default=4) >= 4
+        assert not any(words[until + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ({"decoder": "lstm", "backward": "manual"}, "gradients by hand are those of decoder: rnn"),
+        ({"decoder": "transformer", "width": 30}, "30 channels are not divisible by 4"),
+        ({"frozen": 3}, "greater than or equal to 7"),
+    ],
+)
+def test_what_does_not_go_together_is_a_sentence(architecture: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        models.build("caption", Shape(3, 8, 64), architecture)

@@ -1,0 +1,101 @@
+"""Captions from preparation to their tables, on made pictures with exact sentences: a network learns to say what is there."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tasks import config
+from tasks.common.files import write_json
+from tasks.datasets.records import Item, Raw
+from tasks.evaluate import evaluate
+from tasks.kinds.caption import measure
+from tasks.preprocess import prepare
+from tasks.profile import Profile
+from tasks.train import train
+from tests import backbone
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
+
+
+def experiment(pretrained: dict[str, str], network: str = "caption", **architecture: Any) -> dict[str, Any]:
+    """A block that trains in a second."""
+    own = {"network": network, "architecture": architecture, "after": "none", "judge": "none", "sweep": "none", "published": []}
+    recipe = {
+        "epochs": 30, "batch_size": 8, "loss": "cross-entropy", "optimizer": {"name": "adamw", "lr": 0.005}, "precision": "fp32",
+        "pretrained": pretrained, "schedule": {"name": "constant"}, "measure_every": 30,
+    }  # fmt: skip
+    if network == "caption_neighbours":
+        recipe |= {"epochs": 1, "batch_size": 999, "measure_every": 1}
+    return {"system": "caption", "data": "made", "seeds": [0], **own, "train": recipe}
+
+
+def made(name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A picture of one colour, and two sentences that say so."""
+    colour = name.split("-")[0]
+    return np.full((64, 64, 3), COLOURS[colour], np.uint8), (f"A {colour} square.", f"This picture is all {colour}")
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
+    from tasks.datasets import readers
+
+    splits: Any = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
+    items = {f"{colour}-{n}": Item(split, sentences=made(colour)[1]) for colour in COLOURS for n, split in enumerate(splits)}
+    raw = Raw(items, lambda: ((name, made(name)[0]) for name in items))
+    monkeypatch.setattr(readers, "read", lambda folder, block: raw)
+    folder = tmp_path / "data" / "raw" / "flickr8k"
+    folder.mkdir(parents=True)
+    write_json(folder / "origin.json", {"origin": "made", "licence": "none"})
+    pretrained = backbone.publish(tmp_path, monkeypatch)
+    params = {
+        "root": ".", "device": "cpu", "download": {"flickr8k": {}},
+        "preprocess": {"made": {"dataset": "flickr8k", "task": "caption", "size": 64, "length": 8, "sentences": 3, "least": 1}},
+        "experiments": {"attention": experiment(pretrained, width=32, dropout=0.0), "neighbours": experiment(pretrained, "caption_neighbours")},
+    }  # fmt: skip
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    found = config.load(tmp_path)
+    prepare(found, "made")
+    return found
+
+
+def test_a_network_learns_to_say_what_is_there(profile: Profile) -> None:
+    train(profile, "attention")
+    result = evaluate(profile, "attention")
+    assert result["task"] == "caption"
+    expected = {"cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "distinct", "copied", "words", "exact"}
+    assert result["metrics"].keys() == expected
+    assert result["val_metrics"].keys() == {"loss", "cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "words"}
+    assert result["metrics"]["exact"] == 1
+    folder = profile.results("attention")
+    rows = pd.read_csv(folder / "tables" / "per_image.csv")
+    assert [*rows.columns] == ["file", "sentence", "cider", "rouge_l"]
+    for file, sentence in zip(rows["file"], rows["sentence"]):
+        assert file.split("-")[0] in sentence.split()
+    intervals = pd.read_csv(folder / "tables" / "intervals.csv")
+    assert [*intervals["metric"]] == ["bleu4", "cider", "rouge_l"]
+    assert (intervals["low"] <= intervals["value"]).all()
+    assert (intervals["value"] <= intervals["high"]).all()
+    for name in ("captions.png", "attention.png", "words.png", "curves.png"):
+        assert (folder / "plots" / name).stat().st_size > 1000
+
+
+def test_neighbours_say_what_people_said(profile: Profile) -> None:
+    train(profile, "neighbours")
+    result = evaluate(profile, "neighbours")
+    assert result["metrics"]["copied"] == 1
+    assert result["metrics"]["exact"] > 0.3
+    assert not (profile.results("neighbours") / "plots" / "attention.png").exists()
+
+
+def test_names_that_are_right_are_counted_in_their_order() -> None:
+    people = [[["a", "seven", "above", "a", "three"]], [["a", "one"]]]
+    names = {"seven", "three", "one", "above", "left"}
+    assert measure.named([["seven", "above", "three"], ["two"]], people, names) == 0.75
+    assert measure.named([["three", "above", "seven"], ["one"]], people, names) == 0.5
