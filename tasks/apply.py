@@ -31,6 +31,7 @@ from tasks import config, kinds
 from tasks.common import bars, devices, files
 from tasks.common.errors import Error
 from tasks.common.locks import alone
+from tasks.finding import light
 from tasks.imaging import images
 from tasks.imaging.images import Undecodable
 from tasks.imaging.tiles import OnTile
@@ -78,7 +79,9 @@ def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[n
     """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment."""
     profile.experiment(experiment)
     path = path or find_weights(profile, experiment)
-    network, configuration = weights.load(path, devices.choose(profile.params.device))
+    # Two encoders may lack their backbone, which its package carries.
+    without = path.is_file() and weights.configuration(path).task == light.KIND
+    network, configuration = (light.load if without else weights.load)(path, devices.choose(profile.params.device))
     if configuration.experiment != experiment:
         raise Error(f"{path}: weights of {configuration.experiment}, not of {experiment}; give that name, or other weights")
     return network, configuration
