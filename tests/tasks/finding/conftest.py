@@ -14,6 +14,7 @@ from tasks.finding.encoders import Ours
 from tasks.learning import weights
 from tasks.learning.tensors import to_float
 from tasks.words.vocabulary import SPECIAL
+from tests import backbone
 
 COLOURS = {"red": (220, 20, 30), "green": (20, 200, 40), "blue": (30, 40, 230)}
 WORDS = (*SPECIAL, *COLOURS)
@@ -36,12 +37,8 @@ def learned(path: Path) -> Path:
     assert isinstance(network, models.module("clip").Clip)
     squares = np.stack([picture(colour) for colour in COLOURS])
     pixels = to_float(torch.from_numpy(squares))
+    network.backbone.load_pretrained(backbone.tensors())
     with torch.no_grad():
-        # Its batch norms see the photographs once: with what they start from, random layers let nothing through.
-        for module in network.backbone.features.train().modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = None
-        network.backbone.stem(pixels)
         features = network.eval().features(pixels)
     sentences = torch.tensor([[4], [5], [6]])
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=0.02)

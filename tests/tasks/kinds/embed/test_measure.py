@@ -18,6 +18,7 @@ from tasks.kinds.embed import data as embed_data
 from tasks.learning import weights
 from tasks.learning.measuring import Out, Test
 from tasks.learning.tensors import Examples
+from tests import backbone
 from tests.tasks.kinds.embed.conftest import WORDS
 
 
@@ -31,11 +32,7 @@ def trained(folder: Path) -> tuple[Any, Any, Info]:
     )  # fmt: skip
     network: Any = configuration.build()
     train = Examples.of(embed_data.examples(Data(folder, "train")), "cpu")
-    with torch.no_grad():
-        for module in network.backbone.features.train().modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = None
-        network.backbone.stem(train.images.permute(0, 3, 1, 2) / 255)
+    network.backbone.load_pretrained(backbone.tensors())
     recipe = Recipe(epochs=1, batch_size=3, loss="contrastive", optimizer={"lr": 0.1}, augment={"flip": True})
     own = objective.Objective(recipe, info, network, "fp32")
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=0.02)
