@@ -73,7 +73,7 @@ class Settings:
     backbone: str = "squeezenet"
     steps: int = 200
     content: float = 0.05
-    style: tuple[float, ...] = (1e6,)
+    style: tuple[float, ...] = (2e4,)
     variation: float = 0.05
     unit: float | None = 1.0
     optimizer: Literal["adam", "lbfgs"] = "adam"

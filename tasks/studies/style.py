@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tasks.kinds import Figure, Metric
 
 # The weights of losses: content, style, variation. SqueezeNet's style is for activations of a unit scale; VGG-19's are as published.
-WEIGHTS = {"squeezenet": (0.05, 2e5, 0.05), "vgg19": (1e3, 5e6, 1e-6)}
+WEIGHTS = {"squeezenet": (0.05, 2e4, 0.05), "vgg19": (1e3, 5e6, 1e-6)}
 OWN = "vgg19"  # the one publication whose own activations its weights are for
 # The photographs inside the packages that styles are taken of, by their names without the suffix.
 STYLES = ("ihc", "hubble", "flower")
