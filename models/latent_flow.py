@@ -227,7 +227,7 @@ class Normalising(LatentFlow):
 
     def flow(self, noise: Tensor, said: Tensor) -> Tensor:
         with torch.autocast(noise.device.type, enabled=False):
-            return self.towards_z(noise, said.float())[0]
+            return self.towards_z(noise, said.to(noise.dtype))[0]
 
     def towards_z(self, noise: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
         """z (N, latent), and the logarithm of the Jacobian's determinant (N,)."""
@@ -250,7 +250,7 @@ class Normalising(LatentFlow):
     def log_density(self, z: Tensor, said: Tensor) -> Tensor:
         """log p(z | words) in nats, (N,): exact (Dinh et al. 2017, equation 3)."""
         with torch.autocast(z.device.type, enabled=False):
-            noise, total = self.towards_noise(z.float(), said.float())
+            noise, total = self.towards_noise(z, said.to(z.dtype))
         return total - (noise.square().sum(1) + self.latent * math.log(2 * math.pi)) / 2
 
     def loss(self, z: Tensor, said: Tensor) -> Tensor:
