@@ -21,7 +21,7 @@ def seeded(seed: int) -> torch.Generator:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_are_images_that_a_seed_decides(name: str) -> None:
-    network = models.build(name, SHAPE, {}).eval()
+    network = models.build(name, Shape(1, 1, 16), {}).eval()
     assert isinstance(network, Generator)
     with torch.inference_mode():
         first, again, other = (network.sample(4, seeded(seed)) for seed in (0, 0, 1))
@@ -48,17 +48,17 @@ def test_importance_samples_give_the_likelihood_that_an_integral_has(layers: str
     """Of two latent numbers, over whose plane the density can be summed."""
     network: VAE = models.build("vae", SHAPE, {**SMALL, "layers": layers, "tails": tails})
     images = (torch.rand(3, 1, 16, 16, generator=seeded(0)) < 0.5).float()
-    steps = torch.linspace(-12, 12, 241)
+    steps = torch.linspace(-12, 12, 121)
     z = torch.cartesian_prod(steps, steps)
     with torch.no_grad():
         logits = network.logits(z).flatten(1)
         explained = logits @ images.flatten(1).T - torch.nn.functional.softplus(logits).sum(1, keepdim=True)
-        joint = explained + network.log_prior(z)[:, None] + 2 * math.log(0.1)
+        joint = explained + network.log_prior(z)[:, None] + 2 * math.log(0.2)
     exact = -joint.logsumexp(0)
     # Weights have a wide spread where the prior's tails are heavier than those of what is drawn from.
-    assert network.nll(images, None, seeded(1), samples=5000) == pytest.approx(exact, abs=0.05 if tails is None else 0.2)
-    repeated = images.repeat_interleave(500, 0)
-    bound = network.elbo(repeated, None, seeded(2)).view(3, 500).mean(1)
+    assert network.nll(images, None, seeded(1), samples=1500) == pytest.approx(exact, abs=0.1 if tails is None else 0.25)
+    repeated = images.repeat_interleave(300, 0)
+    bound = network.elbo(repeated, None, seeded(2)).view(3, 300).mean(1)
     assert (bound <= -exact + 0.1).all()
 
 
