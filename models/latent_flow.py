@@ -5,7 +5,7 @@ Modeling, equations 20 to 23) learns the velocity of straight paths from noise t
 guidance (Ho and Salimans 2022, equation 6) it goes further in the direction that the words add. `normalising` (Dinh et al. 2017, Real NVP,
 equations 7 and 8) is a stack of affine couplings whose Jacobian is a product of factors, so that the likelihood of z is exact.
 
-The autoencoder, a VAE (models/vae.py) without classes, is the experiment that `after` names: its weights are taken over and stay as they
+The autoencoder, a VAE without classes (models/vae.py, models/pair_vae.py), is the experiment that `after` names: its weights are taken over and stay as they
 are. In: class (N,) and noise (N, latent). Out: images (N, C, H, W) in [0, 1]. On MNIST, 98 % of the digits asked for are expected.
 """
 
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 import models
 from models import Shape, sentences
 from models.generator import CLASSES, Generator
+from models.pair_vae import PairVAE
 from models.vae import VAE
 
 KIND = "generate"
@@ -129,7 +130,7 @@ def _listener(classes: int, width: int) -> nn.Module | None:
 class LatentFlow(Generator):
     """`decode`: noise and class to z, and z to an image; `begin_at` takes the autoencoder over."""
 
-    def __init__(self, shape: Shape, autoencoder: VAE, width: int) -> None:
+    def __init__(self, shape: Shape, autoencoder: VAE | PairVAE, width: int) -> None:
         """Raises ValueError for a conditional autoencoder."""
         super().__init__(shape, autoencoder.latent, conditional=CLASSES in shape.extra)
         if autoencoder.classes:
@@ -187,7 +188,7 @@ class Matching(LatentFlow):
     """Flow matching: the velocity of straight paths is learned, and followed by the midpoint rule."""
 
     def __init__(
-        self, shape: Shape, autoencoder: VAE, width: int, blocks: int, guidance: float, silence: float, steps: int
+        self, shape: Shape, autoencoder: VAE | PairVAE, width: int, blocks: int, guidance: float, silence: float, steps: int
     ) -> None:
         super().__init__(shape, autoencoder, width)
         self.velocity = Velocity(self.latent, width, blocks)
@@ -221,13 +222,13 @@ class Matching(LatentFlow):
 class Normalising(LatentFlow):
     """Couplings, each of which changes half of the numbers and hands over the halves in the other order."""
 
-    def __init__(self, shape: Shape, autoencoder: VAE, width: int, blocks: int) -> None:
+    def __init__(self, shape: Shape, autoencoder: VAE | PairVAE, width: int, blocks: int) -> None:
         super().__init__(shape, autoencoder, width)
         self.couplings = nn.ModuleList(Coupling(self.latent, width) for _ in range(blocks))
 
     def flow(self, noise: Tensor, said: Tensor) -> Tensor:
         with torch.autocast(noise.device.type, enabled=False):
-            return self.towards_z(noise, said.float())[0]
+            return self.towards_z(noise, said.to(noise.dtype))[0]
 
     def towards_z(self, noise: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
         """z (N, latent), and the logarithm of the Jacobian's determinant (N,)."""
@@ -250,7 +251,7 @@ class Normalising(LatentFlow):
     def log_density(self, z: Tensor, said: Tensor) -> Tensor:
         """log p(z | words) in nats, (N,): exact (Dinh et al. 2017, equation 3)."""
         with torch.autocast(z.device.type, enabled=False):
-            noise, total = self.towards_noise(z.float(), said.float())
+            noise, total = self.towards_noise(z, said.to(z.dtype))
         return total - (noise.square().sum(1) + self.latent * math.log(2 * math.pi)) / 2
 
     def loss(self, z: Tensor, said: Tensor) -> Tensor:
@@ -265,6 +266,7 @@ class Normalising(LatentFlow):
 def build(
     shape: Shape,
     *,
+    coder: Literal["vae", "pair_vae"] = "vae",
     autoencoder: dict[str, Any] = {},  # noqa: B006 (read only)
     flow: Literal["matching", "normalising"] = "matching",
     width: PositiveInt = 384,
@@ -273,10 +275,10 @@ def build(
     silence: NonNegativeFloat = 0.1,
     steps: PositiveInt = 10,
 ) -> LatentFlow:
-    """`autoencoder`: the architecture of the VAE that `after` names. `width`, `blocks`: of the velocity's network, or of the couplings.
+    """`coder`, `autoencoder`: network and architecture of the experiment that `after` names. `width`, `blocks`: of the velocity's network, or of the couplings.
     `guidance`: of matching, 1 for none; `silence`: how often it hears no words in training; `steps`: of the midpoint rule."""
-    vae = models.build("vae", shape, autoencoder)
-    assert isinstance(vae, VAE)
+    built = models.build(coder, shape, autoencoder)
+    assert isinstance(built, VAE | PairVAE)
     if flow == "normalising":
-        return Normalising(shape, vae, width, blocks)
-    return Matching(shape, vae, width, blocks, guidance, silence, steps)
+        return Normalising(shape, built, width, blocks)
+    return Matching(shape, built, width, blocks, guidance, silence, steps)

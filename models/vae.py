@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.distributions import StudentT
 from torch.nn import functional as F
@@ -32,11 +32,11 @@ class VAE(Generator):
     """`encode`: images and their classes to means and logarithms of variances, (N, latent) each; `decode`: back to probabilities."""
 
     def __init__(
-        self, shape: Shape, latent: int, widths: Sequence[int], layers: str, conditional: bool, tails: float | None
+        self, shape: Shape, latent: int, widths: Sequence[int], layers: str, conditional: bool, tails: float | None, beta: float
     ) -> None:
         """Raises ValueError for images that convolutions of stride 2 do not fit."""
         super().__init__(shape, latent, conditional)
-        self.tails = tails
+        self.tails, self.beta = tails, beta
         pixels, hidden = math.prod(self.image), widths
         self.eye: nn.Module = nn.Flatten()
         self.hand: nn.Module = nn.Sequential(nn.Linear(hidden[0], pixels), nn.Unflatten(1, self.image))
@@ -111,7 +111,7 @@ class VAE(Generator):
         condition = targets if self.classes else None
         noise = torch.randn(len(inputs), self.latent, device=inputs.device)
         distance, divergence = (term.mean() for term in self.terms(inputs, inputs, condition, noise))
-        updates["network"](distance + divergence)
+        updates["network"](distance + self.beta * divergence)
         return {"loss": distance + divergence, "reconstruction": distance, "divergence": divergence}
 
     @torch.no_grad()
@@ -164,8 +164,10 @@ def build(
     layers: Literal["linear", "conv"] = "linear",
     conditional: bool = False,
     tails: Annotated[int, Field(ge=1)] | None = None,
+    beta: NonNegativeFloat = 1.0,
 ) -> VAE:
     """`latent`: numbers of z. `widths`: of the linear layers, the decoder's the same in number; of `conv` first the channels of the first
     convolution, which the second doubles, then the linear layers. `conditional`: the class is given to both sides. `tails`: degrees of
-    freedom of the prior, Student's t; a normal distribution without."""
-    return VAE(shape, latent, widths, layers, conditional, tails)
+    freedom of the prior, Student's t; a normal distribution without. `beta`: weight of the divergence in training (Higgins et al. 2017), below 1 for
+    an autoencoder in whose z another network works."""
+    return VAE(shape, latent, widths, layers, conditional, tails, beta)

@@ -13,6 +13,7 @@ from models import Shape
 from tasks.common.errors import Error
 from tasks.datasets.data import Data
 from tasks.evaluate import evaluate
+from tasks.generation import inception
 from tasks.kinds.generate import data, features, figures, measure, objective
 from tasks.learning import weights
 from tasks.learning.tensors import to_bytes
@@ -75,6 +76,23 @@ def test_autoencoders_are_trained_and_measured(make: Make, monkeypatch: pytest.M
         assert table["samples"] == "60"
         assert table["judge"] == "sizes"
         assert len(table["judge_sha256"]) == len(table["bits_sha256"]) == 64
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not inception.installed(), reason=f"NO INCEPTION: fid and kid are NOT tested; {inception.INSTALL}")
+def test_with_inception_there_are_the_fields_own_distances(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = make(rivals={**GAN, "judge": "none"})
+    train(profile, "rivals")
+    expected = {"kid", "precision_manifold", "recall_manifold"}
+    monkeypatch.setattr(measure, "INCEPTION", 8)
+    monkeypatch.setattr(measure, "WHOLE", 10)
+    few = evaluate(profile, "rivals")["metrics"]
+    assert expected <= few.keys()
+    assert "fid" not in few
+    monkeypatch.setattr(measure, "INCEPTION", 10)
+    enough = evaluate(profile, "rivals")["metrics"]
+    assert enough["fid"] > enough["fid_floor"] > 0
+    assert len([*(profile.folder / "data" / "features").glob("*.npy")]) == 6
 
 
 def test_an_adversary_is_trained_by_its_own_rates_and_the_generator_averaged(make: Make) -> None:
