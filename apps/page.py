@@ -53,7 +53,7 @@ def gallery(name: str, pictures: Sequence[np.ndarray] = ()) -> gr.Gallery:
     )  # fmt: skip
 
 
-def widths(headers: Sequence[str]) -> list[str]:
+def widths(headers: Sequence[str]) -> list[str | int]:
     """The widths of a table's columns, in which no word of a header is broken."""
     return [f"{9 * max(map(len, header.split())) + 48}px" for header in headers]
 
