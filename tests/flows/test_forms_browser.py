@@ -46,3 +46,27 @@ def page() -> Iterator[Page]:
         expect.set_options(timeout=PATIENCE)
         yield page
         browser.close()
+
+
+def test_a_training_is_started_from_its_form_and_its_mlflow_run_is_opened(served: Served, page: Page) -> None:
+    address = served.prefect.removesuffix("/api")
+    page.goto(f"{address}/deployments")
+    deployment = page.locator("a[href*='/deployments/deployment/']").filter(has_text="train").first.get_attribute("href")
+    page.goto(f"{address}{deployment}/run")
+    experiment = page.locator("form .p-select").first
+    experiment.click()
+    page.keyboard.press("ArrowDown")
+    options = page.locator(".p-select-option")
+    expect(options.first).to_have_text("classes")
+    options.filter(has_text="pairs").first.click()
+    expect(experiment).to_contain_text("pairs")
+    page.get_by_role("button", name="Submit").click()
+
+    page.locator("a[href*='/runs/flow-run/']").first.click()
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    page.get_by_text("Artifacts", exact=True).first.click()
+    page.locator("a[href*='/artifacts/']").filter(has_text="mlflow-pairs-seed-0").first.click()
+    link = page.locator(f"a[href^='{served.mlflow}/']").first.get_attribute("href")
+    assert link is not None
+    page.goto(link)
+    expect(page.get_by_text("pairs-seed-0").first).to_be_visible()
