@@ -43,7 +43,7 @@ def test_a_photograph_is_looked_into_and_fools_the_network(page: Page, address: 
     opened(page, address, "Look inside")
     page.set_input_files("#inside-upload input[type=file]", cat())
     expect(page.locator("#inside-message")).to_contain_text("cat.png: ")
-    expect(page.locator("#inside-message")).to_contain_text("by integrated-gradients")
+    expect(page.locator("#inside-message")).to_contain_text("by grad-cam")
     first = pixels(page, "inside-map")
     assert first.std() > 5
     page.fill("#inside-class textarea, #inside-class input", "espresso")
