@@ -168,7 +168,7 @@ class Pictures:
             features = self.network.features(near, self._plane(quality, near), self.fixed)
             features = features[:, :, *(slice(CELL * s.start, CELL * s.stop) for s in tile.inner)]
             place = [slice(CELL * s.start, CELL * s.stop) for s in (tile.rows, tile.columns)]
-            given = None if exact is None else exact[0, :, *place]
+            given = None if exact is None else exact[0, :, *place]  # type: ignore[index]
             window = values[:, :, place[0].start : place[0].stop + 2, place[1].start : place[1].stop + 2]
             checksum = self._tile(code, features, window, given, self.costs[quality], checksum)
         return values[:, :, 1:-1, 1:-1], checksum
