@@ -1,6 +1,5 @@
 """What a generator is used for: samples, as many as are wanted, of a class where it can be asked for one."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import psutil
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from models import sentences
 from models.generator import Generator
@@ -94,12 +94,13 @@ def export(network: Any, configuration: Configuration, to: Path) -> None:
     `images`, float32 (N, C, H, W) in [0, 1]. Raises Error for a network that makes images of no latent numbers."""
     if not network.latent:
         raise Error(f"{configuration.experiment}: {configuration.network} makes images of no latent numbers that could be given")
-    batch = torch.export.Dim("batch", min=1)
-    names: Sequence[str] = ("noise", "classes") if network.classes else ("noise",)
-    example: tuple[Tensor, ...] = (torch.randn(2, network.latent), torch.arange(2))[: len(names)]
+    count = 2 if network.classes else 1
+    example = (torch.randn(2, network.latent), torch.arange(2))[:count]
+    # The second input's length is bound to the first's.
+    shapes = ({0: Dim("batch", min=1)}, {0: Dim.AUTO})[:count]
     program = torch.onnx.export(
-        Decoder(network), example, input_names=[*names], output_names=["images"], dynamic_shapes=({0: batch},) * len(names), dynamo=True,
-        verbose=False,
+        Decoder(network).eval(), example, input_names=["noise", "classes"][:count], output_names=["images"], dynamic_shapes=shapes,
+        dynamo=True, verbose=False,
     )  # fmt: skip
     assert program is not None
     program.model.metadata_props["darkroom"] = configuration.model_dump_json()
@@ -112,7 +113,7 @@ class Decoder(nn.Module):
 
     def __init__(self, network: Generator) -> None:
         super().__init__()
-        self.network = network.eval()
+        self.network = network
 
     def forward(self, noise: Tensor, classes: Tensor | None = None) -> Tensor:
         return self.network.decode(noise, classes)
