@@ -37,7 +37,8 @@ def prepared(root: Path) -> tuple[Profile, str]:
 def course(recipe: Recipe, folder: Path, steps: int) -> Callable[[], int]:
     """The same number of steps as the course takes them: a DataLoader, images drawn anew for each part, fp32, contiguous memory."""
     network = models.build("gan", Shape(1, 1, data.info(folder).size), ARCHITECTURE)
-    generator, discriminator = (part for part in network.parts().values())  # type: ignore[operator]
+    generator, discriminator = network.parts().values()  # type: ignore[operator]
+    latent = int(network.latent)  # type: ignore[arg-type]
     optimizers = [
         torch.optim.Adam(part.parameters(), recipe.optimizer.lr, betas=(0.5, 0.999)) for part in (generator, discriminator)
     ]
@@ -56,7 +57,7 @@ def course(recipe: Recipe, folder: Path, steps: int) -> Callable[[], int]:
     def run_steps() -> int:
         loader: DataLoader[Any] = DataLoader(pictures, recipe.batch_size, shuffle=True, drop_last=True)
         for _, (real, _) in zip(range(steps), loader):
-            noise = [torch.randn(len(real), network.latent) for _ in range(2)]
+            noise = [torch.randn(len(real), latent) for _ in range(2)]
             step(1, judged(2 * real - 1, 1.0) + judged(generator(noise[0]).detach(), 0.0))
             step(0, judged(generator(noise[1]), 1.0))
         return steps * recipe.batch_size
