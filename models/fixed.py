@@ -36,7 +36,9 @@ class Fixed:
             taps = integers(module.weight.detach(), WEIGHT_FRACTION).clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)
             taps = taps.flatten(2).permute(2, 0, 1).contiguous()
             if taps[0, 0].numel() * len(taps) >= MOST_INPUTS:
-                raise ValueError(f"a sum over {taps[0, 0].numel() * len(taps)} inputs may not be exact; allowed: fewer than {MOST_INPUTS}")
+                raise ValueError(
+                    f"a sum over {taps[0, 0].numel() * len(taps)} inputs may not be exact; allowed: fewer than {MOST_INPUTS}"
+                )
             bias = integers(module.bias.detach()[:, None], FRACTION + WEIGHT_FRACTION)
             self.weights[module] = taps, bias.clamp(-(2.0**50), 2.0**50)
         return self.weights[module]
