@@ -201,7 +201,9 @@ def test_what_only_pretrained_networks_need_concerns_no_others(copy: Path) -> No
     before = digests(copy)
     source = copy / "tasks" / "learning" / "pretrained.py"
     source.write_text(source.read_text() + "\nCONSTANT = 3\n")
-    trained = {stage for stage in changed(before, digests(copy)) if stage.startswith(("train", "evaluate", "sweep", "preprocess"))}
+    trained = {
+        stage for stage in changed(before, digests(copy)) if stage.startswith(("train", "evaluate", "sweep", "preprocess"))
+    }
     assert trained == {f"train@{name}" for name in ("yolo-v1", "faster-rcnn", "clip", "caption-attention")}
 
 
