@@ -37,8 +37,8 @@ def prepared(root: Path) -> tuple[Profile, str]:
 def course(recipe: Recipe, folder: Path, steps: int) -> Callable[[], int]:
     """The same number of steps as the course takes them: a DataLoader, images drawn anew for each part, fp32, contiguous memory."""
     network = models.build("gan", Shape(1, 1, data.info(folder).size), ARCHITECTURE)
-    latent: int = network.latent  # type: ignore[assignment]
-    generator, discriminator = (part for part in network.parts().values())  # type: ignore[operator]
+    generator, discriminator = network.parts().values()  # type: ignore[operator]
+    latent = int(network.latent)  # type: ignore[arg-type]
     optimizers = [
         torch.optim.Adam(part.parameters(), recipe.optimizer.lr, betas=(0.5, 0.999)) for part in (generator, discriminator)
     ]

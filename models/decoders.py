@@ -166,7 +166,7 @@ class Block(nn.Module):
         found = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
         x = x + self.dropout(self.own_out(found.transpose(1, 2).flatten(2)))
         # All sentences of a picture look at its regions at once.
-        (query,) = self._split(self.query(self.norms[1](x)).view(len(memory[0]), -1, x.shape[2]), 1)
+        (query,) = self._split(self.query(self.norms[1](x)).view(memory[0].shape[0], -1, x.shape[2]), 1)
         scores = query @ memory[0].transpose(2, 3) / math.sqrt(query.shape[3])
         shares = scores.float().softmax(3)
         found = self.dropout(shares).to(memory[1].dtype) @ memory[1]

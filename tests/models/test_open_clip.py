@@ -1,6 +1,7 @@
 """open_clip's layout, on a small random file of it."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,8 @@ def test_what_stands_behind_the_end_changes_nothing() -> None:
 def test_a_block_is_attention_and_a_layer_by_hand() -> None:
     """One block against its equations, a head at a time."""
     network = open_clip.from_tensors(tensors(), quick=True)
-    block, width = network.visual.transformer.resblocks[0], SIZES.width
+    block: Any = network.visual.transformer.resblocks[0]
+    width = SIZES.width
     x = torch.randn(1, 5, width)
     with torch.inference_mode():
         inner = block.ln_1(x)[0]
