@@ -11,7 +11,7 @@ from models.fixed import FRACTION
 from tasks.codec.coder import LARGEST
 
 # How much a bit that is saved counts: contexts and the synthesis have learned from nearest integers. Chosen on validation.
-EAGER = 0.6
+EAGER = 0.3
 
 
 def rounded(exact: np.ndarray, means: np.ndarray, scales: np.ndarray, costs: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.artifacts import Artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.evaluate import evaluate
 from flows.links import PAGE
@@ -24,8 +25,9 @@ def test_a_run_on_demand_is_trained_and_evaluated_in_a_folder_of_its_own(
     monkeypatch.setenv(PAGE, "http://127.0.0.1:5000")
     folder = train("classes", str(profile.folder), {"train": {"epochs": 1}})
     run = tracking.connect(profile.root).get_run(json.loads((folder / "training.json").read_text())["mlflow_runs"]["0"])
-    linked = Artifact.get("mlflow-classes-seed-0")
-    assert linked is not None
+    with get_client(sync_client=True) as client:
+        key = ArtifactFilterKey(any_=["mlflow-classes-seed-0"])
+        linked = client.read_artifacts(artifact_filter=ArtifactFilter(key=key))[-1]
     assert f"http://127.0.0.1:5000/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}" in str(linked.data)
     assert folder.parent == profile.root / "runs"
     assert json.loads((folder / "training.json").read_text())["epochs"] == 1

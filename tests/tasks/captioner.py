@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from tasks.learning import weights
-from tasks.words.vocabulary import SPECIAL
+from tasks.words.vocabulary import END, SPECIAL
 from tests import backbone
 
 WORDS = (*SPECIAL, "a", "dog", "cat", "runs", "on", "snow", "grass")
@@ -23,5 +23,7 @@ def write(path: Path, size: int = 64, decoder: str = "attention") -> Path:
     with torch.no_grad():
         for parameter in network.decoder.parameters():  # type: ignore[union-attr]
             parameter.mul_(5)
+        # Sentences have words, whatever the weights: none ends before its last place.
+        network.decoder.output.bias[END] = -1e3  # type: ignore[union-attr, index, operator]
     weights.save(path, network, configuration)
     return path

@@ -75,7 +75,7 @@ def test_embedded_classifiers_of_colour_images_are_offered_and_those_of_grey_fac
     folder.mkdir(parents=True)
     shutil.copy(profile.weights("classes"), folder / "colours.safetensors")
     shutil.copy(ROOT / "models" / "weights" / "emotion-deepface.safetensors", folder)
-    assert list(classification.choices(profile)) == ["classes", "colours (embedded)"]
+    assert list(classification.choices(profile)) == ["colours (embedded)", "classes"]
 
 
 def test_examples_are_of_validation_with_their_labels(profile: Profile) -> None:
