@@ -144,7 +144,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-FIRST = [words for where, words in COMMANDS.items() if where.startswith("README.md: python -m")]
+# A command without arguments is only named.
+FIRST = [words for where, words in COMMANDS.items() if where.startswith("README.md: python -m") and len(words) > 3]
 
 
 @pytest.mark.slow
@@ -153,7 +154,7 @@ def test_a_photograph_goes_through_what_git_carries(clone: Path, words: list[str
     before = {*clone.rglob("*")}
     command = [sys.executable, *words[1:]]
     done = subprocess.run(command, cwd=clone, env=environment(clone), capture_output=True, text=True, check=False)
-    if done.returncode and words[2] not in ("tasks.apply", "tasks.annotate", "tasks.look", "tasks.export"):
+    if done.returncode and words[2] == "tasks.sample":
         # What is trained here first says so, in a sentence.
         assert re.search(r"error: .* is not trained; train it: dvc repro train@", done.stderr), done.stderr
         return
