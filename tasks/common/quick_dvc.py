@@ -7,6 +7,7 @@ writer, so that the file's bytes are the same. A file that DVC has not laid out 
 This file starts with every rebuild, and imports nothing of ours.
 """
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -15,14 +16,14 @@ from typing import Any
 from dvc.dvcfile import Lockfile
 from dvc.log import logger
 from dvc.stage import serialize
-from dvc.utils.serialize import dumps_yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, dumps_yaml, parse_yaml
 
 HEAD = "schema: '2.0'\nstages:\n"
 # A line that a stage begins with, and that none of its others looks like.
 BEGINS = re.compile(r"^  (?=[^ ])", re.MULTILINE)
 KEY = re.compile(r"  [^ ?#-].*:")
-# A name for a value that another stage refers to.
-ALIAS = re.compile(r" [&*]\w")
+# A name for a value, and a reference to it. DVC counts the names anew in each file, so they cannot stay in a text of parts.
+REFERENCE = re.compile(r" [&*]id\d+$", re.MULTILINE)
 
 logger = logger.getChild(__name__)
 _dump_whole = Lockfile.dump_stages
@@ -30,7 +31,9 @@ _dump_whole = Lockfile.dump_stages
 
 def split(text: str) -> dict[str, str] | None:
     """A lock file's text as each stage's, by its first line, in order. None for a file that is not laid out as DVC does it."""
-    if not text.startswith(HEAD) or ALIAS.search(text):
+    if REFERENCE.search(text):
+        text = without_references(text)
+    if not text.startswith(HEAD):
         return None
     _, *blocks = BEGINS.split(text.removeprefix(HEAD)) or [""]
     stages = {block.partition("\n")[0]: f"  {block}" for block in blocks}
@@ -39,9 +42,26 @@ def split(text: str) -> dict[str, str] | None:
     return stages if blocks and regular and whole == text else None
 
 
+def copied(value: Any) -> Any:
+    """A value of a YAML file, in which no dictionary and no list is the same object as another."""
+    if isinstance(value, dict):
+        return {key: copied(inner) for key, inner in value.items()}
+    return [copied(inner) for inner in value] if isinstance(value, list) else value
+
+
+def without_references(text: str) -> str:
+    """A lock file's text, in which each value stands wherever it is meant. Nothing for a file that has comments, or that is damaged."""
+    if re.search(r"^ *#", text, re.MULTILINE):
+        return ""
+    try:
+        return dumps_yaml(copied(parse_yaml(text, "dvc.lock")))
+    except YAMLFileCorruptedError:
+        return ""
+
+
 def written(stage: dict[str, Any]) -> dict[str, str]:
     """The text of a stage, {name: contents}, as DVC writes it; by its first line."""
-    return split(dumps_yaml({"schema": "2.0", "stages": stage})) or {}
+    return split(dumps_yaml({"schema": "2.0", "stages": copied(stage)})) or {}
 
 
 def dump_stages(lock: Lockfile, stages: list[Any], **options: Any) -> None:
@@ -58,7 +78,9 @@ def dump_stages(lock: Lockfile, stages: list[Any], **options: Any) -> None:
         after.update(block)
     if after != before:
         logger.info("Updating lock file '%s'", lock.relpath)
-        path.write_text(HEAD + "".join(after.values()), encoding="utf-8", newline="\n")
+        whole = path.with_name(f"{path.name}.{os.getpid()}")
+        whole.write_text(HEAD + "".join(after.values()), encoding="utf-8", newline="\n")
+        whole.replace(path)
         lock.repo.scm_context.track_file(lock.relpath)
 
 

@@ -53,7 +53,8 @@ def test_the_sample_s_lock_file_is_split() -> None:
         "",
         "stages:\n",
         "schema: '2.0'\nstages: {}\n",
-        "schema: '2.0'\nstages:\n  a:\n    deps: &id001\n    - x\n  b:\n    deps: *id001\n",
+        "schema: '2.0'\nstages:\n  a:\n    deps: &id001\n    - x\n  # by hand\n  b:\n    deps: *id001\n",
+        "schema: '2.0'\nstages:\n  a:\n    deps: *id001\n",
         "schema: '2.0'\nstages:\n  # by hand\n  a:\n    cmd: b\n",
         "schema: '2.0'\nstages:\n  a:\n    cmd: b\n  a:\n    cmd: c\n",
         "schema: '2.0'\nstages:\n<<<<<<< ours\n  a:\n    cmd: b\n",
@@ -61,6 +62,18 @@ def test_the_sample_s_lock_file_is_split() -> None:
 )
 def test_what_dvc_did_not_lay_out_is_left_to_dvc(text: str) -> None:
     assert quick_dvc.split(text) is None
+
+
+def test_a_value_that_stands_twice_is_written_twice() -> None:
+    """DVC's writer names a value that is one object in two places, and counts its names anew in each file."""
+    shared = {"width": [8, 16]}
+    stages = {name: {"cmd": name, "params": {"params.yaml": {"one": shared, "other": shared}}} for name in ("a", "b")}
+    text = dumps_yaml({"schema": "2.0", "stages": stages})
+    assert "&id001" in text
+    split = quick_dvc.split(text)
+    assert split == quick_dvc.written(stages)
+    assert parse_yaml(quick_dvc.HEAD + "".join(split.values()), "dvc.lock")["stages"] == stages
+    assert "id001" not in "".join(split.values())
 
 
 def _project(folder: Path, commands: dict[str, str]) -> Path:
