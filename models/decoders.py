@@ -24,7 +24,7 @@ State = Mapping[str, Tensor]
 
 
 class Decoder(nn.Module, ABC):
-    """Word embedding and output weights, which are the same where `tied`."""
+    """Word embedding and output weights, which are one table where `tied`: the output layer then has a bias alone."""
 
     def __init__(self, words: int, width: int, dropout: float, tied: bool) -> None:
         super().__init__()
@@ -32,7 +32,8 @@ class Decoder(nn.Module, ABC):
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.output = nn.Linear(width, words)
         if tied:
-            self.output.weight = self.embedding.weight
+            self.output.register_parameter("weight", None)
+        self.tied = tied
         self.dropout = nn.Dropout(dropout)
 
     @abstractmethod
@@ -48,8 +49,8 @@ class Decoder(nn.Module, ABC):
         return self.dropout(self.embedding(words))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.dropout(hidden))
-        return logits
+        table = self.embedding.weight if self.tied else self.output.weight
+        return F.linear(self.dropout(hidden), table, self.output.bias)
 
 
 class Recurrent(Decoder):
