@@ -40,7 +40,9 @@ def test_the_middle_square_of_what_learned_from_middle_squares(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("decoder", "tied"), [("lstm", False), ("attention", False), ("transformer", False), ("transformer", True)])
+@pytest.mark.parametrize(
+    ("decoder", "tied"), [("lstm", False), ("attention", False), ("transformer", False), ("transformer", True)]
+)
 def test_both_parts_as_onnx_say_what_the_network_says(decoder: str, tied: bool, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     network, configuration = weights.load(captioner.write(tmp_path / "w.safetensors", decoder=decoder, tied=tied))
