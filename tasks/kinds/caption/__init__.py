@@ -42,9 +42,8 @@ class Prepare(Described):
 
 
 class Augment(recipe.Augment):
-    """Augmentation of features that are kept: those of other views. Of mirror images, sentences with left and right would be wrong."""
+    """Augmentation of features that are kept: those of the mirrored image. Sentences with left and right would be wrong."""
 
-    crops: int = Field(0, ge=0, le=16, description="so many times a square of each image, besides all of it")
     jitter: float = Field(0.0, ge=0, le=0, description="of no use to features that are kept")
 
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from tasks import kinds
 from tasks.datasets.data import Info
 from tasks.kinds.caption import describe
-from tasks.kinds.caption.views import views
 from tasks.learning import objective
 from tasks.learning.optimizers import Updates
 from tasks.learning.tensors import Examples, autocast
@@ -34,13 +33,13 @@ class Objective(objective.Objective):
         self.val_features: Tensor | None = None
 
     def begin(self, train: Examples, seed: int, epoch: int) -> None:
-        """Features of train, of as many views as are wanted."""
+        """Features of train, and those of its mirror images where they are wanted."""
         if not self.train_features:
-            seen = views(train.images, self.recipe.augment.crops, self.recipe.augment.flip)
-            self.train_features = [describe.kept(self.network, images, self.precision, mirrored) for images, mirrored in seen]
+            views = (False, True) if self.recipe.augment.flip else (False,)
+            self.train_features = [describe.kept(self.network, train.images, self.precision, mirrored) for mirrored in views]
 
     def draw(self, data: Examples, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Features (B, C, h, w) of one view of each image, and all its sentences, int32 (B, S, T)."""
+        """Features (B, C, h, w), of each image or of its mirror image, and all its sentences, int32 (B, S, T)."""
         view = rng.integers(0, len(self.train_features), len(rows))
         chosen = rows.cpu()
         stem = self.train_features[0][chosen]
