@@ -28,7 +28,7 @@ PHOTOGRAPHS, ALONE, BEAM, PENALTY = 256, 16, 3, 0.7
 PROMISED = 50  # photographs a second
 # The course's: sentences in a batch, ours of as many images each, channels, and the map's side.
 BATCH, EACH, WIDTH, SMALL = 250, 5, 512, 4
-STEPS = 4
+STEPS = 2
 
 
 def run(root: Path) -> list[dict[str, Any]]:
