@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.exceptions import ParameterTypeError
 
 from flows.caption import caption
 from tasks.common.errors import Error
@@ -41,6 +42,6 @@ def test_what_is_no_captioner_or_no_beam_is_refused_before_any_work(make_profile
     source, to, profile = photographs(tmp_path / "in", 1), tmp_path / "out", str(make_profile().folder)
     with pytest.raises(Error, match="did you mean"):
         caption(str(source), str(to), "pair", profile)
-    with pytest.raises(ValueError, match="less than or equal to 50"):
+    with pytest.raises(ParameterTypeError, match="less than or equal to 50"):
         caption(str(source), str(to), profile=profile, beam=51)
     assert not to.exists()
