@@ -24,11 +24,12 @@ from tasks.params.recipe import Optimizer, Recipe
 WORDS, LENGTH, GRID = 1147, 24, 7
 SHORTEST, LONGEST = 7, 20  # words of a sentence
 CPU = torch.device("cpu")
-PHOTOGRAPHS, ALONE, BEAM, PENALTY = 256, 16, 3, 0.7
+PHOTOGRAPHS, ALONE, BEAM, PENALTY = 128, 8, 3, 0.7
 PROMISED = 50  # photographs a second
 # The course's: sentences in a batch, ours of as many images each, channels, and the map's side.
 BATCH, EACH, WIDTH, SMALL = 250, 5, 512, 4
-STEPS = 2
+STEPS = 1
+REPEATS = 3
 
 
 def run(root: Path) -> list[dict[str, Any]]:
@@ -70,6 +71,7 @@ def sentences(precision: str) -> list[dict[str, Any]]:
         description=f"sentences of {LENGTH - 1} words with a beam of {BEAM} from kept features, LSTM with attention of 256: in batches of "
         f"{describe.BATCH} against one photograph at a time",
         floor=None,
+        repeats=REPEATS,
     )
     limit = {
         "name": "captions_seconds",
@@ -165,6 +167,7 @@ def training(precision: str) -> list[dict[str, Any]]:
             unit="words",
             description=f"{what} against the course's loop (fp32, photographs at {32 * SMALL} px through the frozen network, scores of all places)",
             floor=3.0,
+            repeats=REPEATS,
         ),
         compare(
             "captions_lstm",
@@ -173,5 +176,6 @@ def training(precision: str) -> list[dict[str, Any]]:
             unit="words",
             description=f"{what} against the course's loop given the same features",
             floor=None,
+            repeats=REPEATS,
         ),
     ]
