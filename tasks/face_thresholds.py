@@ -19,7 +19,7 @@ from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
 from tasks.datasets.data import info
 from tasks.faces import found_faces
-from tasks.faces.detector import Faces, merge
+from tasks.faces.detector import NETWORKS, Faces, merge
 from tasks.kinds.detect import detections
 from tasks.params.face_settings import FindFaces
 from tasks.profile import Profile
@@ -41,8 +41,10 @@ def choose(profile: Profile, experiment: str) -> pd.DataFrame:
     """
     block = profile.experiment(experiment)
     prepared = info(profile.processed(block.data))
-    if block.network != "yolov8" or prepared.classes != found_faces.CLASSES:
-        raise Error(f"{experiment}: not a detector of faces alone (network: yolov8 on data with one class, face)")
+    if block.network not in NETWORKS or prepared.classes != found_faces.CLASSES:
+        raise Error(
+            f"{experiment}: not a detector of faces alone (network: {' or '.join(NETWORKS)} on data with one class, face)"
+        )
     weights = profile.weights(experiment)
     rows = []
     with tempfile.TemporaryDirectory(prefix="darkroom-faces-") as temporary:
@@ -78,7 +80,7 @@ def best(table: pd.DataFrame) -> pd.Series:
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="a trained experiment with network: yolov8 on faces")] = "face-yolov8n",
+    experiment: Annotated[str, typer.Argument(help="a trained experiment on faces")] = "face-yolo11n",
 ) -> None:
     """Choose a face detector's sizes, threshold and suppression on validation; then: python -m tasks.promote EXPERIMENT."""
     table = choose(config.load(Path(".")), experiment)

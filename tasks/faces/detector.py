@@ -1,9 +1,10 @@
-"""Faces in photographs: YOLOv8 on letterboxed views, each photograph at several sizes, crowds in overlapping tiles as well.
+"""Faces in photographs: a YOLO on letterboxed views, each photograph at several sizes, crowds in overlapping tiles as well.
 
 A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size. Batches
 have a fixed number of rows, of which those that are not filled are grey, and few shapes: full ones are faster, those of mixed photographs seldom full.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tasks.learning.tensors import to_float
 from tasks.learning.weights import Configuration
 from tasks.params.face_settings import FindFaces
 
+NETWORKS = ("yolov8", "yolo11")
 STRIDE = 32
 ROWS = 16  # of a batch at most: what is not filled is computed for nothing
 CANDIDATES = 3000  # boxes a view that suppression is given
@@ -50,7 +52,7 @@ class Faces:
     def __init__(
         self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto"
     ) -> None:
-        """`network`: of `models.yolov8`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
+        """`network`: of `models.yolov8` or `models.yolo11`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
         self.settings, self.device = settings, torch.device(device)
         self.network = Inference(network, self.device, devices.precision(precision, self.device, emulated=False))
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
@@ -159,24 +161,24 @@ def read(path: Path) -> nn.Module:
     """A face detector with one class. Raises Error for weights that cannot be read or are of another network."""
     if path.suffix != ".pt":
         network, configuration = weights.load(weights.verified(path))
-        if configuration.network != "yolov8" or configuration.outputs != 1:
+        if configuration.network not in NETWORKS or configuration.outputs != 1:
             raise Error(
                 f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "
-                "detector (yolov8, one class); give others, or train one: dvc repro train@face-yolov8n"
+                f"detector ({' or '.join(NETWORKS)}, one class); give others, or train one: dvc repro train@face-yolo11n"
             )
         return network
     # Detectors that find landmarks as well have a further branch, which has no part in boxes.
     tensors = {f"model.{name}": tensor for name, tensor in foreign.read(path).items() if ".cv4." not in name}
-    for scale in ("n", "s", "m"):
+    for name, scale in itertools.product(NETWORKS, ("n", "s", "m")):
         network = Configuration(
-            experiment=path.stem, task="detect", network="yolov8", architecture={"scale": scale}, inputs=3, outputs=1, size=640,
+            experiment=path.stem, task="detect", network=name, architecture={"scale": scale}, inputs=3, outputs=1, size=640,
             seed=0, git_commit="unknown", data_hash="unknown",
         ).build()  # fmt: skip
         state = network.state_dict()
         if {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in tensors.items()}:
             network.load_state_dict(tensors)
             return network.eval()
-    raise Error(f"{path}: not a YOLOv8 detector of one class in the sizes n, s or m; {foreign.ADVICE}")
+    raise Error(f"{path}: not a YOLOv8 or YOLO11 detector of one class in the sizes n, s or m; {foreign.ADVICE}")
 
 
 def canvas(view: View, alone: bool) -> tuple[int, int]:

