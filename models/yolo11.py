@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from models import Shape
 from models.yolov8 import TRAINER, YOLOv8
 
-__all__ = ["KIND", "TRAINER", "YOLO11", "build"]
+__all__ = ["KIND", "PRETRAINED", "TRAINER", "YOLO11", "build"]
 
 KIND = "detect"
+PRETRAINED = True
 COCO = 80  # classes
 # Of the head's layers that say which class it is; the last layer of each has an output a class.
 CLASSES = ".cv3."
