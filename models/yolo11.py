@@ -37,9 +37,9 @@ class YOLO11(YOLOv8):
             head: Any = self.model.model[-1]
             head.nc, head.no = len(coco), len(coco) + 4 * head.reg_max
             for branch in head.cv3:
-                last = branch[-1]
-                branch[-1] = nn.Conv2d(last.in_channels, len(coco), 1, device=last.weight.device)
-            head.bias_init()
+                whole = branch[-1]
+                branch[-1] = nn.Conv2d(whole.in_channels, len(coco), 1, device=whole.weight.device)
+                branch[-1].load_state_dict({name: tensor[list(coco)] for name, tensor in whole.state_dict().items()})
 
     def load_pretrained(self, tensors: Mapping[str, Tensor]) -> None:
         """Take COCO's weights. Without `coco`, layers that tell classes apart keep their own.
