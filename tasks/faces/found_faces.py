@@ -76,7 +76,7 @@ def evaluated(found: np.ndarray, objects: pd.DataFrame, threshold: float, out: O
 
 def shorter(objects: pd.DataFrame) -> np.ndarray:
     """The shorter side of each box, pixels: the width of most faces."""
-    sides: np.ndarray = np.minimum(objects["x2"] - objects["x1"], objects["y2"] - objects["y1"]).to_numpy()
+    sides: np.ndarray = np.minimum((objects["x2"] - objects["x1"]).to_numpy(), (objects["y2"] - objects["y1"]).to_numpy())
     return sides
 
 
