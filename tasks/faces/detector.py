@@ -1,4 +1,4 @@
-"""Faces in photographs: a YOLO on letterboxed views, each photograph at several sizes, crowds in overlapping tiles as well.
+"""Faces in photographs: a YOLO on letterboxed views, each photograph at several sizes, crowds enlarged as well.
 
 A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size. Batches
 have a fixed number of rows, of which those that are not filled are grey, and few shapes: full ones are faster, those of mixed photographs seldom full.
@@ -30,20 +30,17 @@ STRIDE = 32
 ROWS = 16  # of a batch at most: what is not filled is computed for nothing
 CANDIDATES = 3000  # boxes a view that suppression is given
 # Where neither the parameters nor the weights' card say otherwise.
-THRESHOLD, NMS, INSIDE, SIZES = 0.25, 0.5, 0.8, (160, 640)
-BORDER = 2.0  # pixels from a tile's inner edge within which a box counts as cut by it
+THRESHOLD, NMS, INSIDE, SIZES, ENLARGE = 0.25, 0.5, 0.8, (160, 640), 1.0
 
 
 @dataclass(frozen=True)
 class View:
-    """A part of a photograph as the network is shown it: rows `top` to `bottom` and columns `left` to `right`, scaled."""
+    """A photograph of so many rows and columns as the network is shown it."""
 
     photograph: int
-    left: int
-    top: int
-    right: int
-    bottom: int
-    size: int  # pixels of the long side
+    height: int
+    width: int
+    size: int  # pixels of the long side that it is scaled to
 
 
 class Faces:
@@ -56,7 +53,7 @@ class Faces:
         self.settings, self.device = settings, torch.device(device)
         self.network = Inference(network, self.device, devices.precision(precision, self.device, emulated=False))
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
-        self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
+        self.nms, self.inside, self.enlarge = settings.nms or NMS, settings.inside or INSIDE, settings.enlarge or ENLARGE
 
     @classmethod
     def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto") -> "Faces":
@@ -72,33 +69,28 @@ class Faces:
         `floor`: lowest score that is returned, in place of the threshold; it does not change what counts as a crowd.
         """
         floor = self.threshold if floor is None else floor
-        views = [view for index, image in enumerate(photographs) for view in self._whole(index, image)]
+        views = [view for index, image in enumerate(photographs) for view in self._views(index, image)]
         found = self._look(photographs, views, floor)
         crowds = [i for i, boxes in enumerate(found) if (boxes[:, 4] >= self.threshold).sum() >= self.settings.crowd]
-        tiles = [view for index in crowds for view in self._tiles(index, photographs[index])]
-        if tiles:
-            more = self._look(photographs, tiles, floor)
+        closer = [view for index in crowds for view in self._closer(index, photographs[index])]
+        if closer:
+            more = self._look(photographs, closer, floor)
             for index in crowds:
                 found[index] = self._merge(np.concatenate([found[index], more[index]]))
         return found
 
-    def _whole(self, index: int, image: np.ndarray) -> list[View]:
-        """A photograph in each size; all but the smallest size only where they do not enlarge it."""
+    def _views(self, index: int, image: np.ndarray) -> list[View]:
+        """A photograph in each size; all but the smallest size only where they do not enlarge it by too much."""
         height, width = image.shape[:2]
         first, *others = self.sizes
-        sizes = [first, *(size for size in others if size <= max(height, width) * self.settings.enlarge)]
-        return [View(index, 0, 0, width, height, size) for size in sizes]
+        sizes = [first, *(size for size in others if size <= max(height, width) * self.enlarge)]
+        return [View(index, height, width, size) for size in sizes]
 
-    def _tiles(self, index: int, image: np.ndarray) -> list[View]:
-        """Squares of `tile` pixels that overlap, over all of a photograph; none where it is not larger than one."""
+    def _closer(self, index: int, image: np.ndarray) -> list[View]:
+        """A crowd once more, enlarged; not where it was seen as large as that."""
         height, width = image.shape[:2]
-        side = self.settings.tile
-        if max(height, width) <= side:
-            return []
-        corners = [
-            (x, y) for y in _starts(height, side, self.settings.overlap) for x in _starts(width, side, self.settings.overlap)
-        ]
-        return [View(index, x, y, min(x + side, width), min(y + side, height), self.settings.tile_size) for x, y in corners]
+        size = int(min(self.settings.crowd_size, max(height, width) * self.settings.crowd_enlarge)) // STRIDE * STRIDE
+        return [View(index, height, width, size)] if size > self._views(index, image)[-1].size else []
 
     @torch.inference_mode()
     def _look(self, photographs: Sequence[np.ndarray], views: Sequence[View], floor: float) -> list[np.ndarray]:
@@ -114,10 +106,9 @@ class Faces:
                 batch = np.full((rows, height, width, 3), images.PADDING, np.uint8)
                 scales = []
                 for row, view in zip(batch, part):
-                    seen = photographs[view.photograph][view.top : view.bottom, view.left : view.right]
-                    scales.append(_place(seen, row, view.size))
+                    scales.append(_place(photographs[view.photograph], row, view.size))
                 for view, scale, found in zip(part, scales, self._batch(torch.from_numpy(batch), floor)):
-                    boxes[view.photograph].append(_back(found, view, scale, photographs[view.photograph].shape))
+                    boxes[view.photograph].append(_back(found, scale, view))
         empty = np.zeros((0, 5), np.float32)
         return [self._merge(np.concatenate(boxes[i])) if i in boxes else empty for i in range(len(photographs))]
 
@@ -183,8 +174,7 @@ def read(path: Path) -> nn.Module:
 
 def canvas(view: View, alone: bool) -> tuple[int, int]:
     """Height and width of what a view is padded to: the network's strides, or, as few shapes fill batches, three quarters of the size or all of it."""
-    height, width = view.bottom - view.top, view.right - view.left
-    long = max(height, width)
+    long = max(view.height, view.width)
 
     def side(length: int) -> int:
         pixels = max(1, round(length * view.size / long))
@@ -193,15 +183,7 @@ def canvas(view: View, alone: bool) -> tuple[int, int]:
         short = -(-view.size * 3 // (4 * STRIDE)) * STRIDE
         return short if pixels <= short else view.size
 
-    return side(height), side(width)
-
-
-def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """Where tiles begin along an axis, evenly, overlapping by the share `overlap` or more."""
-    if length <= side:
-        return [0]
-    count = int(np.ceil((length - side) / (side * (1 - overlap)))) + 1
-    return [round(start) for start in np.linspace(0, length - side, count)]
+    return side(view.height), side(view.width)
 
 
 def _place(pixels: np.ndarray, row: np.ndarray, size: int) -> tuple[float, float]:
@@ -213,18 +195,11 @@ def _place(pixels: np.ndarray, row: np.ndarray, size: int) -> tuple[float, float
     return w / width, h / height
 
 
-def _back(boxes: np.ndarray, view: View, scale: tuple[float, float], shape: Sequence[int]) -> np.ndarray:
-    """Boxes of a view in the photograph's pixels, within it; those that an inner edge of a tile cuts are left to its neighbour."""
+def _back(boxes: np.ndarray, scale: tuple[float, float], view: View) -> np.ndarray:
+    """Boxes of a view in the photograph's pixels, within it; those of less than a pixel are none."""
     placed: Any = boxes.copy()
-    placed[:, [0, 2]] = placed[:, [0, 2]] / scale[0] + view.left
-    placed[:, [1, 3]] = placed[:, [1, 3]] / scale[1] + view.top
-    height, width = shape[:2]
-    cut = np.zeros(len(placed), bool)
-    for column, edge, outer in ((0, view.left, 0), (1, view.top, 0), (2, view.right, width), (3, view.bottom, height)):
-        if edge != outer:
-            cut |= np.abs(placed[:, column] - edge) < BORDER
-    placed[:, [0, 2]] = placed[:, [0, 2]].clip(0, width)
-    placed[:, [1, 3]] = placed[:, [1, 3]].clip(0, height)
+    placed[:, [0, 2]] = (placed[:, [0, 2]] / scale[0]).clip(0, view.width)
+    placed[:, [1, 3]] = (placed[:, [1, 3]] / scale[1]).clip(0, view.height)
     large = (placed[:, 2] - placed[:, 0] >= 1) & (placed[:, 3] - placed[:, 1] >= 1)
-    kept: np.ndarray = placed[~cut & large].astype(np.float32)
+    kept: np.ndarray = placed[large].astype(np.float32)
     return kept

@@ -150,6 +150,7 @@ class Trainer(DetectionTrainer):
         self.folder, self.network, self.val_examples, self.objective = folder, network, val, objective
         self.info, self.recipe = objective.info, objective.recipe
         self.our_seed, self.checkpoint, self.fingerprint, self.on_epoch = seed, checkpoint, fingerprint, on_epoch
+        self.within, self.gathered = False, 0
         threads = torch.get_num_threads()
         super().__init__(overrides=overrides)
         torch.set_num_threads(threads)  # it leaves one core idle
@@ -164,6 +165,28 @@ class Trainer(DetectionTrainer):
         self.mosaic_closed = False
         self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
         self.add_callback("on_train_epoch_end", lambda _: self._end_epoch())
+
+    @property
+    def accumulate(self) -> int:
+        """Batches a step, as ultralytics sets it; within an epoch one, so that it asks for a step after each.
+
+        It counts them from the process' first one on, so that a resumed run would make its steps at other batches.
+        """
+        return 1 if self.within else self.wanted
+
+    @accumulate.setter
+    def accumulate(self, batches: int) -> None:
+        self.wanted = batches
+
+    def optimizer_step(self) -> None:
+        """Make a step where enough gradients are gathered."""
+        self.gathered += 1
+        if self.gathered >= self.wanted:
+            self._step()
+
+    def _step(self) -> None:
+        super().optimizer_step()
+        self.gathered = 0
 
     def evaluated(self) -> nn.Module:
         """Our network on the moving average's weights."""
@@ -204,7 +227,7 @@ class Trainer(DetectionTrainer):
         self.start_epoch = self.run.epoch
 
     def _begin_epoch(self) -> None:
-        self.started = time.perf_counter()
+        self.started, self.within = time.perf_counter(), True
         if self.epoch >= self.close_at and not self.mosaic_closed:
             self._close_dataloader_mosaic()
             self.mosaic_closed = True
@@ -217,9 +240,10 @@ class Trainer(DetectionTrainer):
         self.train_loader.generator.manual_seed(draw)
 
     def _end_epoch(self) -> None:
-        """Make the step of batches that are fewer than a step is gathered over (`nbs`); a checkpoint holds no gradients."""
-        if any(parameter.grad is not None for parameter in self.model.parameters()):
-            self.optimizer_step()
+        """Make the step of batches that are fewer than a step is gathered over; a checkpoint holds no gradients."""
+        self.within = False
+        if self.gathered:
+            self._step()
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         batch = super().preprocess_batch(batch)
