@@ -47,6 +47,8 @@ SETTINGS = (
     "box", "cls", "close_mosaic", "copy_paste", "cutmix", "degrees", "dfl", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v", "lrf", "mixup",
     "mosaic", "nbs", "perspective", "scale", "shear", "translate", "warmup_bias_lr", "warmup_epochs", "warmup_momentum",
 )  # fmt: skip
+# And one of ours: the weights that the network begins at stay as they are, to be measured as they come.
+UNTOUCHED = "untouched"
 
 
 def check(recipe: Recipe) -> None:
@@ -59,8 +61,12 @@ def check(recipe: Recipe) -> None:
             )
     if recipe.schedule.name not in SCHEDULES:
         raise Error(f"train.schedule.name: ultralytics' trainer has no {recipe.schedule.name}; allowed: {', '.join(SCHEDULES)}")
-    if unknown := set(recipe.trainer) - set(SETTINGS):
-        raise Error(f"train.trainer: unknown {', '.join(sorted(unknown))}; allowed: {', '.join(SETTINGS)}")
+    if unknown := set(recipe.trainer) - {*SETTINGS, UNTOUCHED}:
+        raise Error(f"train.trainer: unknown {', '.join(sorted(unknown))}; allowed: {', '.join([*SETTINGS, UNTOUCHED])}")
+    if recipe.trainer.get(UNTOUCHED) and (recipe.pretrained is None or recipe.epochs > 1):
+        raise Error(
+            f"train.trainer.{UNTOUCHED}: weights as they come are measured once; say what they are with train.pretrained, and epochs: 1"
+        )
 
 
 def fit(
@@ -77,6 +83,8 @@ def fit(
     """Train a `models.yolov8.YOLOv8` in place; see `tasks.learning.loop.fit`. Raises Error as `check` does."""
     recipe, info = objective.recipe, objective.info
     check(recipe)
+    if recipe.trainer.get(UNTOUCHED):
+        return _measured(network, val, objective, on_epoch)
     with tempfile.TemporaryDirectory(prefix="darkroom-yolo-") as folder:
         write_dataset(Path(folder), "train", train)
         write_dataset(Path(folder), "val", val)
@@ -98,6 +106,14 @@ def fit(
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     return run
+
+
+def _measured(network: nn.Module, val: Examples, objective: Objective, on_epoch: Callable[[dict[str, float]], None]) -> Run:
+    """A run of one epoch without a step."""
+    scores = measure(network, val, objective.info, objective.precision)
+    row = {"epoch": 1, "lr": 0.0, "seconds": 0.0} | {f"val_{name}": value for name, value in scores.items()}
+    on_epoch(row)
+    return Run(epoch=1, history=[row], kept=1)
 
 
 def write_dataset(folder: Path, split: str, examples: Examples) -> None:

@@ -127,3 +127,17 @@ def test_what_its_trainer_does_not_do_is_refused(tmp_path: Path, change: dict[st
     profile = detection_profile(tmp_path / "profile", "yolov8", **change)
     with pytest.raises(Error, match=words):
         train.train(profile, "squares")
+
+
+def test_weights_may_be_measured_as_they_come(tmp_path: Path) -> None:
+    change = {"epochs": 1, "trainer": {"untouched": True}, "architecture": {"coco": [0, 1]}}
+    profile = detection_profile(
+        tmp_path / "profile", "yolo11", {"train": 4, "val": 2, "test": 1}, pretrained={"source": "none"}, **change
+    )
+    made = ready(profile, "squares")
+    before = {name: tensor.clone() for name, tensor in made.network.state_dict().items()}
+    rows: list[dict[str, float]] = []
+    run = yolo.fit(*made, 0, on_epoch=rows.append)
+    assert run.history == rows
+    assert set(run.val()) >= {"map50", "loss", "threshold"}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.network.state_dict().items())
