@@ -130,7 +130,7 @@ def test_what_its_trainer_does_not_do_is_refused(tmp_path: Path, change: dict[st
 
 
 def test_weights_may_be_measured_as_they_come(tmp_path: Path) -> None:
-    change = {"epochs": 1, "trainer": {"untouched": True}, "architecture": {"coco": [0, 1]}}
+    change = {"epochs": 1, "schedule": {"name": "constant"}, "trainer": {"untouched": True}, "architecture": {"coco": [0, 1]}}
     profile = detection_profile(
         tmp_path / "profile", "yolo11", {"train": 4, "val": 2, "test": 1}, pretrained={"source": "none"}, **change
     )
