@@ -17,6 +17,7 @@ from tasks.common.errors import Error
 from tasks.common.files import sha256, write_json
 from tasks.finding import light
 from tasks.learning import weights
+from tasks.learning.pretrained import SOURCES
 from tasks.profile import Profile
 
 # What a card keeps of metrics.json.
@@ -52,6 +53,8 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
         "licence": {"weights": "AGPL-3.0-or-later, as the code", "data": prepared["licence"]},
         **{key: metrics[key] for key in KEPT},
     }
+    if begun := [SOURCES[str(module.pretrained)].file for module in network.modules() if hasattr(module, "pretrained")]:
+        card["pretrained"] = {"source": metrics.get("pretrained", "none"), "files": begun}
     # Written by a stage of its own where the network is one that says how sure it is.
     if (calibration := folder / "calibration.json").exists():
         card["calibration"] = _read(calibration, experiment)
