@@ -49,6 +49,24 @@ class Words(nn.Module):
         return said[classes]
 
 
+class PartsOfWords(Words):
+    """Sentences, by their classes (N,), to a vector for each part of a picture, (N, parts * width): the words that the part looks for.
+
+    Each part asks by a vector of its own, and each word at its place answers how much it concerns it (dot-product attention).
+    """
+
+    def __init__(self, classes: int, width: int, parts: int) -> None:
+        super().__init__(classes, width)
+        self.asked = nn.Parameter(torch.randn(parts, width))
+        self.answer = nn.Linear(width, width)
+
+    def forward(self, classes: Tensor) -> Tensor:
+        spoken = F.silu(self.words(self.known) + self.places)
+        shares = (self.answer(spoken) @ self.asked.T / math.sqrt(self.asked.shape[1])).softmax(1)  # (classes, places, parts)
+        said = torch.einsum("ctp,ctw->cpw", shares, self.heard(spoken)).flatten(1)
+        return said[classes]
+
+
 class Block(nn.Module):
     """Two linear layers beside the identity, (N, width) to the same; a condition (N, width) scales and shifts what they see."""
 
@@ -65,17 +83,26 @@ class Block(nn.Module):
 
 
 class Velocity(nn.Module):
-    """The velocity (N, latent) at places (N, latent), times (N,) and what was said (N, width)."""
+    """The velocity (N, latent) at places (N, latent), times (N,) and what was said (N, parts * width).
 
-    def __init__(self, latent: int, width: int, blocks: int) -> None:
+    One network moves every part of z, each by what was said of it, so that it need not see two digits together to draw them together.
+    """
+
+    def __init__(self, latent: int, width: int, blocks: int, parts: int = 1) -> None:
         super().__init__()
-        self.frequencies = 32
+        self.frequencies, self.parts = 32, parts
         self.time = nn.Linear(2 * self.frequencies, width)
-        self.first = nn.Linear(latent, width)
+        self.first = nn.Linear(latent // parts, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
-        self.last = nn.Linear(width, latent)
+        self.last = nn.Linear(width, latent // parts)
 
     def forward(self, x: Tensor, time: Tensor, said: Tensor) -> Tensor:
+        if self.parts > 1:
+            z, words = (tensor.unflatten(1, (self.parts, -1)).flatten(0, 1) for tensor in (x, said))
+            return self._one(z, time.repeat_interleave(self.parts), words).view_as(x)
+        return self._one(x, time, said)
+
+    def _one(self, x: Tensor, time: Tensor, said: Tensor) -> Tensor:
         angles = time[:, None] * torch.logspace(0, 2, self.frequencies, device=x.device)
         condition = F.silu(self.time(torch.cat([angles.sin(), angles.cos()], 1)) + said)
         y = self.first(x)
@@ -120,26 +147,28 @@ class Coupling(nn.Module):
         return 2 * torch.tanh(scale / 2), shift
 
 
-def _listener(classes: int, width: int) -> nn.Module | None:
-    """What turns classes (N,) into vectors (N, width): of digits by their sentences, of others by a vector each."""
+def _listener(classes: int, width: int, parts: int) -> nn.Module | None:
+    """What turns classes (N,) into vectors (N, parts * width): of digits by their sentences, of others by a vector each."""
     if not classes:
         return None
-    return Words(classes, width) if sentences.named(classes) else nn.Embedding(classes, width)
+    if parts > 1 and sentences.named(classes):
+        return PartsOfWords(classes, width, parts)
+    return Words(classes, width) if sentences.named(classes) else nn.Embedding(classes, parts * width)
 
 
 class LatentFlow(Generator):
     """`decode`: noise and class to z, and z to an image; `begin_at` takes the autoencoder over."""
 
-    def __init__(self, shape: Shape, autoencoder: VAE | PairVAE, width: int) -> None:
-        """Raises ValueError for a conditional autoencoder."""
+    def __init__(self, shape: Shape, autoencoder: VAE | PairVAE, width: int, parts: int = 1) -> None:
+        """`parts`: of z, each of which hears for itself. Raises ValueError for a conditional autoencoder."""
         super().__init__(shape, autoencoder.latent, conditional=CLASSES in shape.extra)
         if autoencoder.classes:
             raise ValueError(
                 "architecture.autoencoder: conditional: its z leaves out what the words say; take one without classes"
             )
         self.autoencoder = autoencoder.requires_grad_(False)
-        self.width = width
-        self.words = _listener(self.classes, width)
+        self.width = parts * width
+        self.words = _listener(self.classes, width, parts)
 
     def begin_at(self, predecessor: nn.Module) -> None:
         """Take over an autoencoder's weights. Raises ValueError for one of another architecture."""
@@ -157,7 +186,7 @@ class LatentFlow(Generator):
         return means + (logs / 2).exp() * (torch.randn_like(means) if noise is None else noise)
 
     def said(self, count: int, condition: Tensor | None) -> Tensor:
-        """What the sentences of classes (N,) say, (N, width); zeros where images have no classes."""
+        """What the sentences of classes (N,) say, (N, parts * width); zeros where images have no classes."""
         asked = self.asked(count, condition)
         if self.words is None or asked is None:
             return torch.zeros(count, self.width, device=self.device)
@@ -190,9 +219,10 @@ class Matching(LatentFlow):
     def __init__(
         self, shape: Shape, autoencoder: VAE | PairVAE, width: int, blocks: int, guidance: float, silence: float, steps: int
     ) -> None:
-        super().__init__(shape, autoencoder, width)
-        self.velocity = Velocity(self.latent, width, blocks)
-        self.nothing = nn.Parameter(torch.zeros(width))
+        parts = autoencoder.parts if isinstance(autoencoder, PairVAE) else 1
+        super().__init__(shape, autoencoder, width, parts)
+        self.velocity = Velocity(self.latent, width, blocks, parts)
+        self.nothing = nn.Parameter(torch.zeros(self.width))
         self.guidance, self.silence, self.steps = guidance, silence, steps
 
     def loss(self, z: Tensor, said: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ KIND = "generate"
 class PairVAE(Generator):
     """`encode`: images to means and logarithms of variances, (N, latent) each; `decode`: back to probabilities."""
 
+    parts = 2  # of z, of one digit each
+
     def __init__(self, shape: Shape, latent: int, widths: Sequence[int], beta: float) -> None:
         """Raises ValueError for sides and numbers that do not halve."""
         if latent % 2 or shape.size % 4:

@@ -27,6 +27,7 @@ from tasks.common.cli import QUIET
 from tasks.common.files import MACHINE, write_text
 from tasks.common.flat import flat
 from tasks.learning import champion, relocated
+from tasks.params.experiment import Winner
 from tasks.profile import Profile
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 MODEL = "model"
+# MLflow's page then opens on metrics and charts, and not on what is for language models.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+NOTE = "mlflow.note.content"
 # The tag that says which process writes a run.
 PROCESS = "process"
 SQLITE = "sqlite:///"
@@ -283,7 +287,7 @@ def run(
     tags: Mapping[str, Any],
     run_id: str | None = None,
 ) -> Iterator[Run]:
-    """An MLflow run, FINISHED at the end of the block, FAILED by an exception, KILLED by Ctrl-C.
+    """A run of the MLflow experiment `comparison`, FINISHED at the end of the block, FAILED by an exception, KILLED by Ctrl-C.
 
     Nested `parameters` and `tags` become `a.b.c`. `run_id` goes on with a run if the store has it, otherwise a new one is made.
     Where MLflow fails, at the start or later, one warning is logged, and the block goes on without it.
@@ -310,8 +314,32 @@ def start(
 ) -> Run:
     """What `run` opens, for one of several at a time: `Run.end` ends it."""
     tracked = Run(profile)
-    tracked._open(experiment, name, parameters, tags, run_id)
+    tracked._open(comparison(profile, experiment), name, parameters, {NOTE: note(profile, experiment), **tags}, run_id)
     return tracked
+
+
+def comparison(profile: Profile, name: str) -> str:
+    """The MLflow experiment that a run belongs to: one for all that learn from one prepared data set of a profile, so that they compare.
+
+    What is no experiment of params.yaml, as a sweep with its trials, a study or annotations, has one of its own.
+    """
+    data = _data(profile, name)
+    return f"{profile.name}/{data}" if data else name
+
+
+def note(profile: Profile, name: str) -> str:
+    """What MLflow shows above a run: what it is of, and how it is made again."""
+    if not (data := _data(profile, name)):
+        return f"`{name}` of the profile {profile.name}."
+    folder = "" if profile.name == "sample" else f"cd {profile.name} && "
+    return f"`{name}` of the profile {profile.name}, which learns from {data}. Again: `{folder}dvc repro evaluate@{name}`"
+
+
+def _data(profile: Profile, name: str) -> str:
+    block = profile.params.experiments.get(name)
+    if isinstance(block, Winner):
+        return profile.params.sweeps[block.sweep].data
+    return block.data if block else ""
 
 
 def end_left(root: Path) -> None:
@@ -340,7 +368,7 @@ def _experiment(client: "MlflowClient", root: Path, name: str) -> str:
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)
         local = not uri(root).startswith(("http://", "https://"))
-        return client.create_experiment(name, (artifacts(root) / name).as_uri() if local else None)
+        return client.create_experiment(name, (artifacts(root) / name).as_uri() if local else None, tags=KIND)
 
 
 def _find(client: "MlflowClient", run_id: str) -> Any:

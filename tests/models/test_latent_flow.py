@@ -111,3 +111,41 @@ def test_an_autoencoder_of_another_architecture_is_refused() -> None:
         network.begin_at(models.build("vae", Shape(1, 1, 16), {"latent": 6, "widths": [8, 8]}))
     with pytest.raises(ValueError, match="take one without classes"):
         models.build("latent_flow", Shape(1, 1, 16, {CLASSES: 10}), {"autoencoder": {**AUTOENCODER, "conditional": True}})
+
+
+def pairs(**arguments: Any) -> Any:
+    shape = Shape(1, 1, 16, {CLASSES: 100})
+    architecture = {"coder": "pair_vae", "autoencoder": {"latent": 8, "widths": [8, 8]}, "width": 16, **arguments}
+    network = models.build("latent_flow", shape, architecture).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(parameter))))
+    return network
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_each_half_of_a_pair_is_moved_for_itself(guidance: float) -> None:
+    """What is drawn on the left depends on the noise of the left alone, so that combinations need not have been seen."""
+    network = pairs(guidance=guidance)
+    noise, classes = torch.randn(3, 8), torch.tensor([0, 37, 99])
+    other = torch.cat([noise[:, :4], torch.randn(3, 4)], 1)
+    with torch.no_grad():
+        one, two = (network.decode(given, classes) for given in (noise, other))
+    torch.testing.assert_close(one[..., :8], two[..., :8])
+    assert not torch.allclose(one[..., 8:], two[..., 8:])
+
+
+def test_one_network_moves_both_halves() -> None:
+    network = pairs(guidance=1.0)
+    noise, said = torch.randn(3, 8), network.said(3, torch.tensor([0, 37, 99]))
+    with torch.no_grad():
+        found = network.flow(noise, said).view(3, 2, 4)
+        swapped = network.flow(noise.view(3, 2, 4).flip(1).flatten(1), said.view(3, 2, 16).flip(1).flatten(1)).view(3, 2, 4)
+    torch.testing.assert_close(swapped, found.flip(1))
+
+
+def test_each_half_hears_the_sentence_by_attention_over_its_words() -> None:
+    network = pairs()
+    heard = network.said(100, torch.arange(100)).view(100, 2, 16)
+    assert not torch.allclose(heard[:, 0], heard[:, 1])
+    assert len(heard.flatten(1).unique(dim=0)) == 100

@@ -19,6 +19,8 @@ from tasks.learning import relocated, tensors, tracking, weights
 from tasks.profile import Profile
 
 MakeProfile = Callable[..., Profile]
+# The MLflow experiment of all that learn from the data of `classes`.
+TOGETHER = "sample/tiny-classes"
 TINY = {"experiment": "classes", "seed": 0, "git_commit": "unknown", "data_hash": "0", "size": 16, "inputs": 3}
 CLASSES = ("red", "green", "blue")
 NETWORKS = {
@@ -67,6 +69,22 @@ def log_model(profile: Profile, task: str, folder: Path, images: np.ndarray = IM
     with tracking.run(profile, "classes", "seed-0", {}, {}) as run:
         run.log_model(folder / "weights.safetensors", images)
     return Logged(run, network)
+
+
+def test_experiments_on_the_same_data_are_runs_of_one_experiment_and_say_how_they_are_made_again(
+    make_profile: MakeProfile, client: Any
+) -> None:
+    profile = make_profile()
+    for name in ("classes", "another", "unknown"):
+        profile.params.experiments.setdefault("another", profile.params.experiments["classes"])
+        with tracking.run(profile, name, f"{name}-seed-0", {}, {}):
+            pass
+    together = client.get_experiment_by_name(TOGETHER)
+    assert together.tags["mlflow.experimentKind"] == "custom_model_development"
+    notes = {run.info.run_name: run.data.tags["mlflow.note.content"] for run in client.search_runs([together.experiment_id])}
+    assert notes.keys() == {"classes-seed-0", "another-seed-0"}
+    assert "dvc repro evaluate@another" in notes["another-seed-0"]
+    assert client.get_experiment_by_name("unknown"), "a sweep, a study or photographs have one of their own"
 
 
 def test_a_run_keeps_parameters_metrics_files_and_environment(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:
@@ -256,7 +274,7 @@ def test_files_that_did_not_come_along_are_named(
         tracking.connect(config.load(after).root)
     said = [record.getMessage() for record in caplog.records if record.name == relocated.__name__]
     assert said == [
-        f"MLflow's files of classes ({(before / 'mlartifacts' / 'classes').as_uri()}) did not come along with the project; "
+        f"MLflow's files of {TOGETHER} ({(before / 'mlartifacts' / TOGETHER).as_uri()}) did not come along with the project; "
         f"copy them into {after / 'mlartifacts'}"
     ]
 
@@ -327,7 +345,7 @@ def test_processes_that_start_at_once_share_one_new_database(make_profile: MakeP
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{profile.root}/mlflow.db")
-    experiment = client.get_experiment_by_name("classes")
+    experiment = client.get_experiment_by_name(TOGETHER)
     runs = client.search_runs([experiment.experiment_id])
     assert {r.info.run_name for r in runs} == {"seed-0", "seed-1"}
     assert all(r.info.status == "FINISHED" and r.data.metrics == {"loss": 1.0} for r in runs)
