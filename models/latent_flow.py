@@ -219,7 +219,7 @@ class Matching(LatentFlow):
     def __init__(
         self, shape: Shape, autoencoder: VAE | PairVAE, width: int, blocks: int, guidance: float, silence: float, steps: int
     ) -> None:
-        parts = autoencoder.parts if isinstance(autoencoder, PairVAE) else 1
+        parts = autoencoder.digits if isinstance(autoencoder, PairVAE) else 1
         super().__init__(shape, autoencoder, width, parts)
         self.velocity = Velocity(self.latent, width, blocks, parts)
         self.nothing = nn.Parameter(torch.zeros(self.width))

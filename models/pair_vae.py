@@ -21,7 +21,7 @@ KIND = "generate"
 class PairVAE(Generator):
     """`encode`: images to means and logarithms of variances, (N, latent) each; `decode`: back to probabilities."""
 
-    parts = 2  # of z, of one digit each
+    digits = 2  # an image, each with a part of z
 
     def __init__(self, shape: Shape, latent: int, widths: Sequence[int], beta: float) -> None:
         """Raises ValueError for sides and numbers that do not halve."""
