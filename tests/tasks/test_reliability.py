@@ -112,7 +112,7 @@ def test_trust_is_measured_on_test(profile: config.Profile) -> None:
     table = pd.read_csv(folder / "reliability" / "worsened.csv").set_index(["sigma", "side"])
     assert table.loc[(3.0, SIZE), "accuracy"] < table.loc[(0.0, SIZE), "accuracy"] - 0.05
     assert table.loc[(3.0, SIZE), "sharpness"] < table.loc[(0.0, SIZE), "sharpness"]
-    assert table.loc[(3.0, SIZE), "blurred"] == 1
+    assert table.loc[(3.0, SIZE), "blurred"] > 0.8
     assert table.loc[(0.0, SIZE), "small"] == 0
     assert table.loc[(0.0, 8), "small"] == 1
 
