@@ -28,7 +28,7 @@ from tasks.profile import Profile
 
 # Standard deviations of the Gaussian that blurs, in pixels of a face of 48, and sides that faces are shrunk to, all with all.
 SIGMAS = (0.0, 0.5, 1.0, 2.0, 3.0)
-SIDES = (48, 40, 32, 24, 16, 12, 8)
+SIDES = (48, 40, 32, 24, 16, 12)
 # The share of the answers that must be right, whatever the size and the detail of a face.
 ACCURACY = 0.75
 

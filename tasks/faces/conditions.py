@@ -14,7 +14,7 @@ SIZE = 48
 # The standard deviation, in pixels, of the Gaussian that a face is blurred by once more; and the variance of what rounding to bytes adds.
 AGAIN, ROUNDING = 1.0, 5.0
 # Beyond these sides (pixels) and this detail a face counts as one at the end of the range: nothing was measured there.
-SIDES, DETAILS = (8.0, 48.0), (0.1, 3.3)
+SIDES, DETAILS = (12.0, 48.0), (0.1, 3.3)
 TERMS = 6
 RIDGE = 1e-4
 # Groups of faces of equal readability that a threshold is chosen for each, and the least share of one that must get an answer.
@@ -74,8 +74,8 @@ def measures(faces: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def terms(measures: np.ndarray) -> np.ndarray:
-    """1 and the powers and products of degree 1 and 2 of both measures (N, 2), scaled to about -1 to 1: (N, 6)."""
-    side = np.log2(np.clip(measures[:, 0], *SIDES) / SIZE) / 1.3 + 1
+    """1 and the powers and products of degree 1 and 2 of both measures (N, 2), scaled to about -1 to 1, (N, 6)."""
+    side = np.log2(np.clip(measures[:, 0], *SIDES) / SIZE) + 1
     fine = np.clip(measures[:, 1], *DETAILS) / 1.6 - 1
     return np.stack([np.ones_like(side), side, fine, side**2, side * fine, fine**2], 1)
 

@@ -37,7 +37,7 @@ def labelled(image: np.ndarray, boxes: Sequence[tuple[Corners, str, str]]) -> tu
             bare.append(index)
             continue
         taken.append(place)
-        pen.rectangle(place, fill=colour)
+        pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
         pen.text((left + line, place[1]), words, fill=_readable(colour), font=font)
     return np.asarray(picture), bare
 

@@ -114,7 +114,7 @@ def test_trust_is_measured_on_test(profile: config.Profile) -> None:
     assert table.loc[(3.0, SIZE), "sharpness"] < table.loc[(0.0, SIZE), "sharpness"]
     assert table.loc[(3.0, SIZE), "blurred"] > 0.8
     assert table.loc[(0.0, SIZE), "small"] == 0
-    assert table.loc[(0.0, 8), "small"] == 1
+    assert table.loc[(0.0, 12), "small"] == 1
 
 
 def test_the_page_shows_it(profile: config.Profile) -> None:
