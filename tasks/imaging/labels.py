@@ -32,7 +32,7 @@ def labelled(image: np.ndarray, boxes: Sequence[tuple[Corners, str, str]]) -> tu
         left = max(0.0, min(x1, picture.width - wide - 2 * line))
         tops = (y1 - high - line, y2) if min(x2 - x1, y2 - y1) >= SMALL * max(picture.size) else ()
         places = [(left, top, left + wide + 2 * line, top + high + line) for top in tops]
-        place = next((p for p in places if p[1] >= 0 and p[3] <= picture.height and not any(_meet(p, t) for t in taken)), None)
+        place = next((p for p in places if _within(p, picture.size) and not any(_meet(p, box) for box in taken)), None)
         if place is None:
             bare.append(index)
             continue
@@ -59,6 +59,10 @@ def with_legend(image: np.ndarray, entries: Sequence[tuple[str, str]]) -> np.nda
         pen.rectangle((left, top, left + high - gap, top + high - gap), fill=colour, outline=INK)
         pen.text((left + high + gap, top), words, fill=INK, font=font)
     return np.asarray(picture)
+
+
+def _within(place: Corners, size: tuple[int, int]) -> bool:
+    return place[1] >= 0 and place[2] <= size[0] and place[3] <= size[1]
 
 
 def _meet(a: Corners, b: Corners) -> bool:

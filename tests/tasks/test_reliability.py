@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from tasks import config
-from tasks.calibrate import calibrate
+from tasks.calibrate import SIDES, SIGMAS, calibrate
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets.data import Info
@@ -20,7 +20,7 @@ from tasks.evaluate import evaluate
 from tasks.faces.calibration import Calibration
 from tasks.faces.emotions import EMOTIONS, SIZE, Emotions
 from tasks.learning import weights
-from tasks.promote import promote
+from tasks.promote import promote, recalibrate
 from tasks.reliability import reliability
 from tasks.report import report
 from tasks.train import train
@@ -93,8 +93,10 @@ def test_the_choice_is_made_on_validation_alone(profile: config.Profile, tmp_pat
     finally:
         hidden.rename(test)
     assert chosen == Calibration.model_validate_json((profile.results("small") / "calibration.json").read_bytes())
-    assert chosen.coverage >= 0.8
+    assert 0.5 < chosen.coverage <= 0.81
     assert chosen.threshold > 1 / 7
+    assert chosen.conditions is not None
+    assert min(chosen.conditions.threshold) >= chosen.threshold
     assert chosen.temperature != 1
 
 
@@ -114,6 +116,16 @@ def test_trust_is_measured_on_test(profile: config.Profile) -> None:
     assert table.loc[(3.0, SIZE), "sharpness"] < table.loc[(0.0, SIZE), "sharpness"]
     assert table.loc[(3.0, SIZE), "blurred"] > 0.8
     assert table.loc[(0.0, SIZE), "small"] == 0
+    # What blur hides gets no answer, and what it leaves is as sure as it is right.
+    assert table.loc[(3.0, SIZE), "uncertain"] > 0.9
+    assert table.loc[(0.0, SIZE), "uncertain"] < 0.5
+    assert result["ways"].keys() == {
+        f"{side} px" + (f", blurred {sigma:g}" if sigma else "") for side in SIDES for sigma in SIGMAS
+    }
+    own = result["ways"]["48 px"]
+    assert (own["accuracy"], own["accuracy_certain"]) == (scores["accuracy"], scores["accuracy_certain"])
+    assert result["worst"]["ece"] == max(way["ece"] for way in result["ways"].values())
+    assert result["worst"]["accuracy_certain"] > 0.5
     assert table.loc[(0.0, 12), "small"] == 1
 
 
@@ -141,6 +153,29 @@ def test_a_promoted_result_carries_what_was_measured(profile: config.Profile, tm
     faces = list(np.random.default_rng(1).integers(0, 256, (5, 60, 50, 3), np.uint8))
     # Half the precision of the weights, which is less than an answer's.
     np.testing.assert_allclose(promoted.logits(faces), original.logits(faces), atol=0.1)
+
+
+def test_a_new_calibration_goes_into_weights_that_were_promoted(profile: config.Profile, tmp_path: Path) -> None:
+    path = promote(profile, "small", to=tmp_path)
+    before, card = load_file(path), weights.card(path)
+    kept = (profile.results("small") / "calibration.json").read_text()
+    try:
+        write_json(profile.results("small") / "calibration.json", {"temperature": 2.0})
+        assert recalibrate(profile, "small", to=tmp_path) == path
+    finally:
+        (profile.results("small") / "calibration.json").write_text(kept)
+    assert Emotions.load(path).calibration == Calibration(temperature=2.0)
+    assert weights.card(path) == card | {"calibration": {"temperature": 2.0}}
+    after = load_file(path)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    other = json.loads((profile.results("small") / "training.json").read_text())
+    try:
+        write_json(profile.results("small") / "training.json", other | {"git_commit": "another"})
+        with pytest.raises(Error, match="not the weights that"):
+            recalibrate(profile, "small", to=tmp_path)
+    finally:
+        write_json(profile.results("small") / "training.json", other)
 
 
 def test_what_is_missing_is_said(profile: config.Profile, tmp_path: Path) -> None:

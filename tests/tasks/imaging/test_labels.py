@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.imaging.labels import PAPER, SMALL, labelled, with_legend
@@ -17,6 +17,7 @@ def boxes(places: Sequence[Place], words: str) -> list[tuple[tuple[float, float,
     return [((float(x), float(y), float(x + wide), float(y + high)), RED, words) for x, y, wide, high in places]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(-20, 319), st.integers(-20, 239), SIDES, SIDES), max_size=12))
 def test_words_cover_no_face(places: list[Place]) -> None:
     drawn, bare = labelled(GREY, boxes(places, "surprise 80%"))
