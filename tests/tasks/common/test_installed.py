@@ -12,7 +12,7 @@ INSTALL = "pip install something"
 def test_a_package_s_file_is_found_by_its_name() -> None:
     with pytest.raises(Error, match=r"METADATA: not the published file.*pip install something"):
         installed.file("numpy", "METADATA", "0" * 64, INSTALL)
-    with pytest.raises(Error, match="none.bin is not installed; run: pip install something"):
+    with pytest.raises(Error, match=r"none\.bin is not installed; run: pip install something"):
         installed.file("numpy", "none.bin", "0" * 64, INSTALL)
     with pytest.raises(Error, match="is not installed"):
         installed.file("no-such-package-of-anyone", "a.bin", "0" * 64, INSTALL)
