@@ -21,7 +21,7 @@ from tasks.kinds.classify.metrics import classify
 from tasks.profile import Profile
 
 DATA = "fer2013"
-BATCH = 256
+BATCH = 32
 
 
 class Peer(Protocol):
