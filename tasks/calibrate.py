@@ -50,7 +50,7 @@ def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibrati
     fitted = conditions.fit(seen.logits / temperature, seen.measures, seen.labels)
     calibration = Calibration(temperature=temperature, conditions=fitted)
     table = seen.answered(calibration)
-    threshold = threshold_for(table["confidence"][seen.whole], wanted.coverage)
+    threshold = threshold_for(table["confidence"][seen.whole].to_numpy(), wanted.coverage)
     right = table["correct"][seen.whole & (table["confidence"] >= threshold)].mean()
     # Where faces as they are do not reach the share, it is what they reach.
     readability, thresholds = conditions.choose(table, min(ACCURACY, right), threshold)

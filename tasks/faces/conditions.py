@@ -59,7 +59,7 @@ def detail(face: np.ndarray) -> float:
     The logarithm of a ratio of variances of the Laplacian, before and after; larger faces are reduced to 48 pixels first. Crété et al. 2007,
     "The blur effect: perception and estimation with a new no-reference perceptual blur metric", compare a picture with itself likewise.
     """
-    grey = (cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) if face.ndim == 3 else face).astype(np.float32)
+    grey: np.ndarray = (cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) if face.ndim == 3 else face).astype(np.float32)
     if (factor := SIZE / max(grey.shape)) < 1:
         grey = cv2.resize(grey, [max(1, round(side * factor)) for side in grey.shape[::-1]], interpolation=cv2.INTER_AREA)
     own, less = (

@@ -78,7 +78,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     content, start, found = path.read_bytes(), 0, {}
     for item in group["weights"]:
         quantised = item.get("quantization")
-        values = np.frombuffer(content, np.uint8 if quantised else np.float32, int(np.prod(item["shape"])), start)
+        values: np.ndarray = np.frombuffer(content, np.uint8 if quantised else np.float32, int(np.prod(item["shape"])), start)
         start += values.nbytes
         exact = values * np.float32(quantised["scale"]) + np.float32(quantised["min"]) if quantised else values.copy()
         found[item["name"]] = torch.from_numpy(exact.astype(np.float32).reshape(item["shape"]))
