@@ -54,13 +54,15 @@ def ultralytics() -> Any:
 class YOLOv8(Detector):
     """ultralytics' network under our conventions."""
 
+    family = "yolov8"
+
     def __init__(self, shape: Shape, scale: str, floor: float, iou: float, most: int) -> None:
         super().__init__()
         ultralytics()
         from ultralytics.nn.tasks import DetectionModel, yaml_model_load
         from ultralytics.utils import DEFAULT_CFG
 
-        description = {**yaml_model_load(f"yolov8{scale}.yaml"), "nc": shape.outputs}
+        description = {**yaml_model_load(f"{self.family}{scale}.yaml"), "nc": shape.outputs}
         device = torch.get_default_device()
         # Its strides are found by a forward pass, which needs numbers even where only shapes are asked for.
         with torch.device("cpu"):

@@ -28,7 +28,19 @@ from tasks.common.bars import Bar
 from tasks.common.errors import Error
 from tasks.common.locks import alone
 from tasks.common.processors import processors
-from tasks.faces import annotations, annotator, contact_sheet, detector, emotions, face_weights, listing, parallel, photographs
+from tasks.faces import (
+    annotations,
+    annotator,
+    calibration,
+    conditions,
+    contact_sheet,
+    detector,
+    emotions,
+    face_weights,
+    listing,
+    parallel,
+    photographs,
+)
 from tasks.faces.annotations import Parts, Row
 from tasks.faces.annotator import Files
 from tasks.imaging import images
@@ -159,7 +171,7 @@ def _flush(batches: Iterator[list[Row]], parts: Parts, size: int, bar: Bar, whol
 
 def _fingerprint(found: Files, settings: Annotate) -> str:
     """What a part belongs to: weights, numbers, and the code that makes rows of photographs."""
-    code = [detector, annotator, photographs, emotions, images]
+    code = [detector, annotator, photographs, emotions, calibration, conditions, images]
     values = {
         "files": [files.sha256(found.faces), files.sha256(found.emotions), found.uncertain, found.blurred, found.small],
         "find": found.find.model_dump(mode="json"),

@@ -66,9 +66,14 @@ class Row(NamedTuple):
 
 
 def find_weights(profile: Profile, experiment: str) -> Path:
-    """The first seed's weights as trained in this profile, else those that git carries. Raises Error where there are neither."""
-    trained = profile.weights(experiment)
+    """The first seed's weights as trained in this profile, else those that git carries, which may be another profile's experiment.
+
+    Raises Error where there are neither.
+    """
     embedded = profile.root / "models" / "weights" / f"{experiment}.safetensors"
+    if experiment not in profile.params.experiments and embedded.exists():
+        return embedded
+    trained = profile.weights(experiment)
     for path in (trained, embedded):
         if path.exists():
             return path
@@ -77,7 +82,8 @@ def find_weights(profile: Profile, experiment: str) -> Path:
 
 def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[nn.Module, Configuration]:
     """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment, and for damaged ones."""
-    profile.experiment(experiment)
+    if path is not None:
+        profile.experiment(experiment)
     path = weights.verified(path or find_weights(profile, experiment))
     if path.parent == profile.root / "models" / "weights" and not (card := path.with_suffix(".json")).exists():
         raise Error(

@@ -19,14 +19,17 @@ from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
 from tasks.datasets.data import info
 from tasks.faces import found_faces
-from tasks.faces.detector import Faces, merge
+from tasks.faces.detector import NETWORKS, Faces, merge
 from tasks.kinds.detect import detections
 from tasks.params.face_settings import FindFaces
 from tasks.profile import Profile
 
-# Pixels of the long side, one look each; overlaps from which of two boxes one stays; shares of a box within a surer one; and lowest
-# scores. Of choices that come out equal the first stands.
-SIZES = ((160,), (320,), (160, 320), (320, 640), (160, 320, 640))
+# Pixels of the long side, one look each, and by how much all but the first may enlarge a photograph; overlaps from which of two boxes one
+# stays; shares of a box within a surer one; and lowest scores. Of choices that come out equal the first stands. Sizes
+# that would enlarge validation's photographs by more than that are for larger ones.
+LOOKS = (
+    ((512, 1024, 2048), 1.0), ((640, 1024, 2048), 1.0), ((1024, 2048), 1.0), ((512, 1024, 2048), 1.75), ((640, 1024, 2048), 1.75),
+)  # fmt: skip
 OVERLAPS = (0.5, 0.4, 0.3, 0.6)
 INSIDES = (0.8, 0.6, 1.0)
 THRESHOLDS = tuple(percent / 100 for percent in range(20, 82, 2))
@@ -41,8 +44,10 @@ def choose(profile: Profile, experiment: str) -> pd.DataFrame:
     """
     block = profile.experiment(experiment)
     prepared = info(profile.processed(block.data))
-    if block.network != "yolov8" or prepared.classes != found_faces.CLASSES:
-        raise Error(f"{experiment}: not a detector of faces alone (network: yolov8 on data with one class, face)")
+    if block.network not in NETWORKS or prepared.classes != found_faces.CLASSES:
+        raise Error(
+            f"{experiment}: not a detector of faces alone (network: {' or '.join(NETWORKS)} on data with one class, face)"
+        )
     weights = profile.weights(experiment)
     rows = []
     with tempfile.TemporaryDirectory(prefix="darkroom-faces-") as temporary:
@@ -50,35 +55,36 @@ def choose(profile: Profile, experiment: str) -> pd.DataFrame:
         raw, names = photographs(profile, prepared.dataset, "val")
         write_photographs(raw, names, folder)
         objects, whole = found_faces.read_objects(names, {name: raw.items[name] for name in names}, folder, LARGEST)
-        for sizes in SIZES:
+        for sizes, enlarge in LOOKS:
             # All boxes: what of them stays is tried below.
-            settings = FindFaces(sizes=sizes, threshold=found_faces.FLOOR, nms=1.0, inside=1.0, crowd=NEVER)
+            settings = FindFaces(sizes=sizes, enlarge=enlarge, threshold=found_faces.FLOOR, nms=1.0, inside=1.0, crowd=NEVER)
             boxes = found_faces.detect(Faces.load(weights, settings), whole, folder, LARGEST)
             for overlap, inside in itertools.product(OVERLAPS, INSIDES):
                 found = found_faces.stacked([merge(of, overlap, inside) for of in boxes])
                 for threshold in THRESHOLDS:
                     scores = detections.summary(found, objects, found_faces.CLASSES, threshold)
                     kept = {key: scores[key] for key in ("map50", "f1", "recall", "precision")}
-                    rows.append({"sizes": sizes, "nms": overlap, "inside": inside, "threshold": threshold, **kept})
+                    rows.append(
+                        {"sizes": sizes, "enlarge": enlarge, "nms": overlap, "inside": inside, "threshold": threshold, **kept}
+                    )
     table = pd.DataFrame(rows)
     chosen = best(table)
     results = profile.results(experiment)
     words = table.assign(sizes=[" ".join(map(str, sizes)) for sizes in table["sizes"]])
     write_text(results / "choices.csv", words.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
-    numbers = {key: round(float(chosen[key]), 4) for key in ("threshold", "nms", "inside")}
+    numbers = {key: round(float(chosen[key]), 4) for key in ("threshold", "nms", "inside", "enlarge")}
     write_json(results / "calibration.json", {**numbers, "sizes": [*chosen["sizes"]]})
     return table
 
 
 def best(table: pd.DataFrame) -> pd.Series:
-    """The choice with the best F1; of equals, that with the most looks, since photographs may be larger, and faces in them smaller, than
-    those of validation."""
+    """The choice with the best F1; of equals, that with the most looks, since faces in photographs may be smaller than those of validation."""
     ranks = pd.DataFrame({"f1": table["f1"].round(4), "looks": table["sizes"].map(len)})
     return table.loc[ranks.sort_values(["f1", "looks"], ascending=False, kind="stable").index[0]]
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="a trained experiment with network: yolov8 on faces")] = "face-yolov8n",
+    experiment: Annotated[str, typer.Argument(help="a trained experiment on faces")] = "face-yolo11n",
 ) -> None:
     """Choose a face detector's sizes, threshold and suppression on validation; then: python -m tasks.promote EXPERIMENT."""
     table = choose(config.load(Path(".")), experiment)

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from tasks import config
 from tasks.common.errors import Error
-from tasks.common.files import sha256, write_json
+from tasks.common.files import atomic, sha256, write_json
 from tasks.finding import light
 from tasks.learning import weights
+from tasks.learning.pretrained import SOURCES
 from tasks.profile import Profile
 
 # What a card keeps of metrics.json.
@@ -52,6 +55,8 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
         "licence": {"weights": "AGPL-3.0-or-later, as the code", "data": prepared["licence"]},
         **{key: metrics[key] for key in KEPT},
     }
+    if begun := [SOURCES[str(module.pretrained)].file for module in network.modules() if hasattr(module, "pretrained")]:
+        card["pretrained"] = {"source": metrics.get("pretrained", "none"), "files": begun}
     # Written by a stage of its own where the network is one that says how sure it is.
     if (calibration := folder / "calibration.json").exists():
         card["calibration"] = _read(calibration, experiment)
@@ -61,6 +66,27 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
         raise Error(f"{source}: {size / 2**20:.0f} MB, over the {LARGEST >> 20} MB that git is given; promote a smaller network")
     kept = light.split(network) if configuration.task == light.KIND else network
     weights.save(path, kept, configuration, card, half)
+    write_json(path.with_suffix(".json"), {"sha256": sha256(path), **card})
+    return path
+
+
+def recalibrate(profile: Profile, experiment: str, name: str | None = None, to: Path | None = None) -> Path:
+    """Put an experiment's calibration into the card of its weights under `name`, which were promoted before, and return the weights' path.
+
+    The weights stay as they are, to the last bit: only the file's header is another. `to`: another folder than models/weights. Raises
+    Error for an experiment that is not calibrated, and for weights that are not there or are those of another training.
+    """
+    folder = profile.results(experiment)
+    calibration, training = _read(folder / "calibration.json", experiment), _read(folder / "training.json", experiment)
+    path = weights.verified((to or profile.root / "models" / "weights") / f"{name or experiment}.safetensors")
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+    card = weights.card(path)
+    if (card.get("experiment"), card.get("git_commit")) != (experiment, training["git_commit"]):
+        raise Error(f"{path}: not the weights that {folder} is about; promote them: python -m tasks.promote {experiment}")
+    card["calibration"] = calibration
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={**metadata, "card": json.dumps(card, allow_nan=False)})
     write_json(path.with_suffix(".json"), {"sha256": sha256(path), **card})
     return path
 
@@ -77,9 +103,12 @@ def main(
     experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml, trained and evaluated before")],
     name: Annotated[str | None, typer.Option(help="of the file in models/weights; the experiment's by default")] = None,
     half: Annotated[bool | None, typer.Option(help="weights in fp16, half the size; by default above a megabyte")] = None,
+    calibration: Annotated[
+        bool, typer.Option("--calibration", help="only the calibration, into weights promoted before")
+    ] = False,
 ) -> None:
     """Copy an experiment's weights (of its first seed) to models/weights, with a card: data, metrics, calibration, licence, hash."""
-    path = promote(config.load(), experiment, name, half)
+    path = recalibrate(config.load(), experiment, name) if calibration else promote(config.load(), experiment, name, half)
     print(
         f"promoted {experiment}: {path} ({path.stat().st_size / 2**20:.1f} MB); commit it with {path.stem}.json", file=sys.stderr
     )

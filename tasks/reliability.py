@@ -4,6 +4,7 @@ A part of evaluation: it opens test, and chooses nothing (`tasks.calibrate` does
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +16,13 @@ from scipy.special import softmax
 from tasks import config
 from tasks.calibrate import trained, worsened
 from tasks.common.errors import Error
-from tasks.common.files import atomic_folder, write_json
+from tasks.common.files import atomic_folder, sha256, write_json
 from tasks.datasets import data
 from tasks.faces import reliability_figures
 from tasks.faces.calibration import Calibration, accuracy_by_coverage, bins
 from tasks.imaging import figures
 from tasks.kinds.classify.data import labels as labels_of
-from tasks.kinds.classify.metrics import calibration_error, classify
+from tasks.kinds.classify.metrics import calibration_error, macro_f1
 from tasks.profile import Profile
 
 # Shares of the faces that get an answer.
@@ -41,33 +42,35 @@ def reliability(profile: Profile, name: str) -> dict[str, Any]:
     emotions = trained(profile, name, calibration)
     processed = profile.processed(profile.experiment(name).data)
     info, test = data.info(processed), data.Data(processed, "test")
-    labels, faces = labels_of(test), list(test.images[..., 0])
-    logits = emotions.logits(faces)
-    before, after = (softmax(values, axis=1).max(1) for values in (logits, logits / calibration.temperature))
-    correct = logits.argmax(1) == labels
-    certain = after >= calibration.threshold
-    by_coverage = accuracy_by_coverage(after, correct, COVERAGES)
-    table = worsened(emotions, faces, labels)
-    scores = classify(logits, labels)
+    seen = worsened(emotions, list(test.images[..., 0]), labels_of(test))
+    table = seen.answered(calibration)
+    raw, labels = seen.logits[seen.whole], seen.labels[seen.whole]
+    before = softmax(raw, axis=1).max(1), raw.argmax(1) == labels
+    own = table[seen.whole]
+    after = own["confidence"].to_numpy(), own["correct"].to_numpy()
+    by_coverage = accuracy_by_coverage(*after, COVERAGES)
+    summary = summarise(table, calibration)
     result = {
         "experiment": name,
         "dataset": info.dataset,
         "n_val": info.counts["val"],
         "n_test": len(labels),
-        **calibration.model_dump(exclude={"coverage"}),
+        "weights": sha256(profile.weights(name)),
+        **calibration.model_dump(exclude={"coverage", "conditions"}),
         "metrics": {
-            "accuracy": scores["accuracy"],
-            "macro_f1": scores["macro_f1"],
-            "ece": calibration_error(before, correct),
-            "ece_calibrated": calibration_error(after, correct),
-            "coverage": float(certain.mean()),
-            "accuracy_certain": float(correct[certain].mean()) if certain.any() else 0.0,
+            "accuracy": float(after[1].mean()),
+            "macro_f1": macro_f1(own["answer"].to_numpy(), labels, len(info.classes)),
+            "ece": calibration_error(*before),
+            "ece_calibrated": calibration_error(*after),
+            "coverage": float(own["certain"].mean()),
+            "accuracy_certain": float(own["correct"][own["certain"]].mean()) if own["certain"].any() else 0.0,
             "accuracy_at_80": float(by_coverage[np.flatnonzero(np.isclose(COVERAGES, 0.8))[0]]),
         },
+        "worst": worst(summary),
+        "ways": {_way(row): _numbers(row) for row in summary.to_dict("records")},
     }
-    summary = _summary(table, calibration)
     with atomic_folder(folder / "reliability") as plots, atomic_folder(_evaluated(profile, name)) as rows:
-        diagram = pd.concat([bins(before, correct).assign(calibrated=False), bins(after, correct).assign(calibrated=True)])
+        diagram = pd.concat([bins(*before).assign(calibrated=False), bins(*after).assign(calibrated=True)])
         coverage = pd.DataFrame({"coverage": COVERAGES, "uncertain": 1 - COVERAGES, "accuracy": by_coverage})
         for file, values in (("bins", diagram), ("coverage", coverage), ("worsened", summary)):
             values.to_csv(plots / f"{file}.csv", index=False, float_format="%.4f", lineterminator="\n")
@@ -82,25 +85,61 @@ def _evaluated(profile: Profile, name: str) -> Path:
     return profile.evaluated(f"{name}-reliability")
 
 
-def _summary(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """A row a way of worsening: accuracy, the shares that are flagged, and the accuracy of what is not uncertain."""
+def summarise(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """A row a way of worsening: how often answers and confidence are right, how many faces get an answer, which are flagged.
+
+    `most`: of the classes, the one that is answered most often in proportion to how often it is there, among the faces with an answer;
+    `most_of_all`: among all faces.
+    """
     rows = []
     groups: Any = table.groupby(["sigma", "side"], sort=False)
     for (sigma, side), part in groups:
-        certain = part["confidence"] >= calibration.threshold
+        answers = part[part["certain"]]
         rows.append(
             {
                 "sigma": sigma,
                 "side": side,
                 "sharpness": part["sharpness"].median(),
+                "readability": part["readability"].mean(),
                 "accuracy": part["correct"].mean(),
-                "uncertain": 1 - certain.mean(),
-                "accuracy_certain": part["correct"][certain].mean() if certain.any() else np.nan,
+                "ece": calibration_error(part["confidence"].to_numpy(), part["correct"].to_numpy()),
+                "answers": len(answers),
+                "uncertain": 1 - len(answers) / len(part),
+                "accuracy_certain": answers["correct"].mean() if len(answers) else np.nan,
+                "most": _most(answers["answer"], answers["label"]),
+                "most_of_all": _most(answers["answer"], part["label"]),
                 "blurred": (part["sharpness"] < calibration.blurred).mean(),
                 "small": float(side < calibration.small),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _way(row: Mapping[Any, Any]) -> str:
+    return f"{row['side']} px" + (f", blurred {row['sigma']:g}" if row["sigma"] else "")
+
+
+def _numbers(row: Mapping[Any, Any]) -> dict[str, float | None]:
+    """What reliability.json has of a way; None where there are no answers."""
+    kept = ("accuracy", "ece", "uncertain", "accuracy_certain", "most", "most_of_all")
+    return {name: None if np.isnan(row[name]) else float(row[name]) for name in kept}
+
+
+def worst(summary: pd.DataFrame) -> dict[str, float]:
+    """The worst way's numbers; of answers where at least 1 % of the faces get one."""
+    answered = summary[summary["uncertain"] <= 0.99]
+    return {
+        "ece": float(summary["ece"].max()),
+        "accuracy_certain": float(answered["accuracy_certain"].min()) if len(answered) else 0.0,
+        "most": float(answered["most"].max()) if len(answered) else 0.0,
+    }
+
+
+def _most(answers: pd.Series, labels: pd.Series) -> float:
+    """The largest ratio of a class's count among `answers` to that among `labels`; a class that is not there counts as there once."""
+    counts = answers.value_counts()
+    there = labels.value_counts().reindex(counts.index).fillna(1)
+    return float((counts / there).max()) if len(counts) else np.nan
 
 
 def main(experiment: Annotated[str, typer.Argument(help="a key of `calibrate` in params.yaml, calibrated before")]) -> None:

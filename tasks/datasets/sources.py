@@ -59,7 +59,7 @@ class Dataset:
     packaged: tuple[Packaged, ...] = ()
     by_hand: str = ""  # where there is no direct URL: what to do instead
     repacked: tuple[File, ...] = ()  # what a mirror may have in place of `files`
-    within: str = ""  # another data set, in whose folder a mirror may have the files
+    within: tuple[str, ...] = ()  # other data sets, in whose folders a mirror may have the files
 
 
 class _Sources(Mapping[str, Dataset]):

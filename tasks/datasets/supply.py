@@ -70,8 +70,8 @@ class Mirror(Supply):
     """Where files come from: a folder or an http URL with `<dataset>/<file>`, and the hashes of its `SHA256SUMS`."""
 
     root: str
-    folder: str  # the data set's, or that of the one which its files stand within
-    sums: dict[str, str]
+    folders: tuple[str, ...]  # the data set's, or those of the ones which its files stand within
+    sums: dict[str, tuple[str, str]]  # each file's folder and hash
     version: str  # SHA-256 of SHA256SUMS
 
     @property
@@ -102,13 +102,15 @@ class Mirror(Supply):
 
     def _want(self, name: str) -> Want:
         if name not in self.sums:
+            folder = self.folders[-1]
             raise Error(
-                f"the mirror {self.root} has no {self.folder}/{name} in {self.folder}/SHA256SUMS; complete it, or take "
-                f"the folder {self.folder} out of it, so that the data set comes from its URLs"
+                f"the mirror {self.root} has no {folder}/{name} in {folder}/SHA256SUMS; complete it, or take "
+                f"the folder {folder} out of it, so that the data set comes from its URLs"
             )
-        place = _join(self.root, f"{self.folder}/{name}")
+        folder, sha256 = self.sums[name]
+        place = _join(self.root, f"{folder}/{name}")
         advice = f"Put the mirror {self.root} right, or unset DARKROOM_MIRROR"
-        return Want(name, (place,), self.sums[name], f"the mirror's {self.folder}/SHA256SUMS", advice=advice)
+        return Want(name, (place,), sha256, f"the mirror's {folder}/SHA256SUMS", advice=advice)
 
 
 def _join(root: str, name: str) -> str:
@@ -120,10 +122,11 @@ def find_mirror(fetcher: Fetcher, root: str, name: str, source: Dataset, state: 
     if not root:
         return None
     if (text := _sums(fetcher, root, name, state)) is not None:
-        return _read_sums(root, name, name, source, text)
-    if source.within and (text := _sums(fetcher, root, source.within, state)) is not None:
-        mirror = _read_sums(root, name, source.within, source, text)
-        # What has the other data set alone lacks nothing.
+        return _read_sums(root, name, source, {name: text})
+    texts = {folder: text for folder in source.within if (text := _sums(fetcher, root, folder, state)) is not None}
+    if texts:
+        mirror = _read_sums(root, name, source, texts)
+        # What has the other data sets alone lacks nothing.
         if mirror.whole:
             return mirror
     say(f"{name}: the mirror {root} does not have it; taking it from its URLs")
@@ -154,14 +157,16 @@ def _sums(fetcher: Fetcher, root: str, folder: str, state: Path) -> bytes | None
     return path.read_bytes()
 
 
-def _read_sums(root: str, name: str, folder: str, source: Dataset, text: bytes) -> Mirror:
-    sums: dict[str, str] = {}
-    for line in text.decode(errors="replace").splitlines():
-        match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)", line)
-        if not match:
-            raise Error(f"{_join(root, folder)}/SHA256SUMS: not lines of a SHA-256, two spaces and a name: {line[:80]!r}")
-        sums[match[2]] = match[1].lower()
-    return Mirror(name, source, root, folder, sums, hashlib.sha256(text).hexdigest())
+def _read_sums(root: str, name: str, source: Dataset, texts: dict[str, bytes]) -> Mirror:
+    """The mirror's part for a data set, by the content of each of its folders' SHA256SUMS. Raises Error."""
+    sums: dict[str, tuple[str, str]] = {}
+    for folder, text in texts.items():
+        for line in text.decode(errors="replace").splitlines():
+            match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)", line)
+            if not match:
+                raise Error(f"{_join(root, folder)}/SHA256SUMS: not lines of a SHA-256, two spaces and a name: {line[:80]!r}")
+            sums[match[2]] = folder, match[1].lower()
+    return Mirror(name, source, root, tuple(texts), sums, hashlib.sha256(b"".join(texts.values())).hexdigest())
 
 
 def check_of(file: File) -> Callable[[Path], str] | None:

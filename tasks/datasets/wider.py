@@ -17,7 +17,7 @@ _HUGGING_FACE = "https://huggingface.co/datasets/CUHK-CSE/wider_face/resolve/833
 _PUBLISHED = TFDS.format("wider_face")
 
 
-def source(part: str, size: int, sha256: str, within: str = "") -> Dataset:
+def source(part: str, size: int, sha256: str, within: tuple[str, ...] = ()) -> Dataset:
     """The photographs of a `part` (train, val), whose archive has that size and hash, and their list of boxes."""
     photographs = f"WIDER_{part}.zip"
     boxes = f"wider_face_{part}_bbx_gt.txt"

@@ -1,6 +1,7 @@
 """From photographs to rows: faces are found, the faces of many photographs are read at once, and flagged."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from tasks.faces.annotations import NO_FACE, UNCERTAIN, Row
 from tasks.faces.detector import Faces, coverage
 from tasks.faces.emotions import BATCH, EMOTIONS, SIZE, Emotions, sharpness
 from tasks.faces.photographs import Photograph
-from tasks.imaging import drawing
+from tasks.imaging import drawing, labels
 from tasks.params.face_settings import Annotate, FindFaces
 
 BLACK = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -63,7 +64,7 @@ class Annotator:
         self.settings, self.files = settings, files
         self.faces = Faces.load(files.faces, files.find, device, settings.precision)
         self.emotions = Emotions.load(files.emotions, device=device, precision=settings.precision)
-        self.uncertain = self.emotions.threshold if files.uncertain is None else files.uncertain
+        self.uncertain = files.uncertain
         self.blurred = self.emotions.blurred if files.blurred is None else files.blurred
         self.small = self.emotions.small if files.small is None else files.small
 
@@ -73,19 +74,31 @@ class Annotator:
         found = iter(self.faces.detect(images))
         boxes = [next(found) if p.pixels is not None else np.zeros((0, 5), np.float32) for p in photographs]
         crops = [crop(p.pixels, box) for p, of in zip(photographs, boxes) if p.pixels is not None for box in of]
-        probabilities = self._read(crops)
+        probabilities, thresholds = self._read(crops)
         rows, start = [], 0
         for photograph, of in zip(photographs, boxes):
             own = slice(start, start := start + len(of))
-            rows.append(self._rows(photograph, of, crops[own], probabilities[own]))
+            rows.append(self._rows(photograph, of, crops[own], probabilities[own], thresholds[own]))
         return rows
 
-    def _read(self, crops: list[np.ndarray]) -> np.ndarray:
-        """Probabilities (N, 7). Batches are filled up, since in fp32 the last digits depend on a batch's size."""
+    def _read(self, crops: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (N, 7), and below which the answer is uncertain (N,). Batches are filled up, since in fp32 the last digits depend on a
+        batch's size.
+        """
         filled = [*crops, *[BLACK] * (-len(crops) % BATCH)]
-        return self.emotions.probabilities(filled)[: len(crops)]
+        probabilities, thresholds = self.emotions.read(filled)
+        if self.uncertain is not None:
+            thresholds = np.full(len(filled), self.uncertain)
+        return probabilities[: len(crops)], thresholds[: len(crops)]
 
-    def _rows(self, photograph: Photograph, boxes: np.ndarray, crops: list[np.ndarray], probabilities: np.ndarray) -> list[Row]:
+    def _rows(
+        self,
+        photograph: Photograph,
+        boxes: np.ndarray,
+        crops: list[np.ndarray],
+        probabilities: np.ndarray,
+        thresholds: np.ndarray,
+    ) -> list[Row]:
         row: Row = {"sha256": photograph.sha256, "flags": "", "emotion": "", "picture": "", "reason": photograph.reason}
         if photograph.pixels is None:
             return [row]
@@ -96,10 +109,10 @@ class Annotator:
         placed = boxes * np.array([*scale, *scale, 1], np.float32)
         covered = overlaps(placed)
         rows = []
-        for face, (box, picture, values, cover) in enumerate(zip(placed, crops, probabilities, covered)):
+        for face, (box, picture, values, threshold, cover) in enumerate(zip(placed, crops, probabilities, thresholds, covered)):
             x1, y1, x2, y2, confidence = map(float, box)
             best, sharp = int(values.argmax()), sharpness(picture)
-            sure = float(values[best]) >= self.uncertain
+            sure = float(values[best]) >= threshold
             rules = {
                 "blurred": sharp < self.blurred,
                 "small": min(x2 - x1, y2 - y1) < self.small,
@@ -145,24 +158,28 @@ def thumbnail(face: np.ndarray) -> bytes:
 
 
 def draw(photograph: Photograph, rows: Sequence[Row]) -> np.ndarray:
-    """The photograph with its boxes and what is in them, uint8 (H, W, 3)."""
+    """The photograph with its boxes, uint8 (H, W, 3), and what is in them, as far as words cover no face.
+
+    Where a box goes without words, a legend beside the photograph, which is wider by it, says what the colours mean.
+    """
     assert photograph.pixels is not None
     scale = photograph.pixels.shape[1] / max(photograph.width, 1)
 
     def words(row: Row) -> str:
         return "?" if row["emotion"] == UNCERTAIN else f"{row['emotion']} {row['emotion_confidence']:.0%}"
 
-    return drawing.frames(
-        photograph.pixels,
-        [
-            (
-                (row["x1"] * scale, row["y1"] * scale, row["x2"] * scale, row["y2"] * scale),
-                "#{:02x}{:02x}{:02x}".format(*COLOURS[row["emotion"]]),
-                words(row),
-            )
-            for row in rows
-        ],
-    )
+    def corners(row: Row) -> drawing.Corners:
+        return row["x1"] * scale, row["y1"] * scale, row["x2"] * scale, row["y2"] * scale
+
+    picture, bare = labels.labelled(photograph.pixels, [(corners(row), _colour(row["emotion"]), words(row)) for row in rows])
+    if not bare:
+        return picture
+    counts = Counter(row["emotion"] for row in rows)
+    return labels.with_legend(picture, [(_colour(name), f"{name} {counts[name]}") for name in COLOURS if counts[name]])
+
+
+def _colour(emotion: str) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*COLOURS[emotion])
 
 
 def png(picture: np.ndarray) -> bytes:

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
+from tasks.faces.conditions import Conditions
 from tasks.kinds.classify.metrics import ECE_BINS
 
 
@@ -19,6 +20,17 @@ class Calibration(BaseModel):
     coverage: float = Field(1.0, ge=0, le=1, description="share of the validation faces that the threshold leaves certain")
     blurred: float = Field(0.0, ge=0, description="below this sharpness a face is blurred")
     small: float = Field(0.0, ge=0, description="below so many pixels of its short side a face is small")
+    conditions: Conditions | None = Field(None, description="what a face's size and detail change; None: nothing")
+
+    def probabilities(self, logits: np.ndarray, measures: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities (N, K) of faces by their logits (N, K) and what is measured of them (`conditions.measures`)."""
+        cooled = logits / self.temperature
+        own: np.ndarray = softmax(self.conditions.corrected(cooled, measures) if self.conditions else cooled, axis=1)
+        return own.astype(np.float32)
+
+    def thresholds(self, measures: np.ndarray) -> np.ndarray:
+        """The probability from which on a face of such measures has an answer, (N,)."""
+        return self.conditions.thresholds(measures) if self.conditions else np.full(len(measures), self.threshold)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

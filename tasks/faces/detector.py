@@ -1,9 +1,10 @@
-"""Faces in photographs: YOLOv8 on letterboxed views, each photograph at several sizes, crowds in overlapping tiles as well.
+"""Faces in photographs: a YOLO on letterboxed views, each photograph at several sizes, crowds as large as they are as well.
 
 A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size. Batches
 have a fixed number of rows, of which those that are not filled are grey, and few shapes: full ones are faster, those of mixed photographs seldom full.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,24 +25,22 @@ from tasks.learning.tensors import to_float
 from tasks.learning.weights import Configuration
 from tasks.params.face_settings import FindFaces
 
+NETWORKS = ("yolov8", "yolo11")
 STRIDE = 32
 ROWS = 16  # of a batch at most: what is not filled is computed for nothing
 CANDIDATES = 3000  # boxes a view that suppression is given
 # Where neither the parameters nor the weights' card say otherwise.
-THRESHOLD, NMS, INSIDE, SIZES = 0.25, 0.5, 0.8, (160, 640)
-BORDER = 2.0  # pixels from a tile's inner edge within which a box counts as cut by it
+THRESHOLD, NMS, INSIDE, SIZES, ENLARGE = 0.25, 0.5, 0.8, (160, 640), 1.0
 
 
 @dataclass(frozen=True)
 class View:
-    """A part of a photograph as the network is shown it: rows `top` to `bottom` and columns `left` to `right`, scaled."""
+    """A photograph of so many rows and columns as the network is shown it."""
 
     photograph: int
-    left: int
-    top: int
-    right: int
-    bottom: int
-    size: int  # pixels of the long side
+    height: int
+    width: int
+    size: int  # pixels of the long side that it is scaled to
 
 
 class Faces:
@@ -50,11 +49,11 @@ class Faces:
     def __init__(
         self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto"
     ) -> None:
-        """`network`: of `models.yolov8`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
+        """`network`: of `models.yolov8` or `models.yolo11`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
         self.settings, self.device = settings, torch.device(device)
         self.network = Inference(network, self.device, devices.precision(precision, self.device, emulated=False))
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
-        self.nms, self.inside = settings.nms or NMS, settings.inside or INSIDE
+        self.nms, self.inside, self.enlarge = settings.nms or NMS, settings.inside or INSIDE, settings.enlarge or ENLARGE
 
     @classmethod
     def load(cls, path: Path, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto") -> "Faces":
@@ -70,33 +69,28 @@ class Faces:
         `floor`: lowest score that is returned, in place of the threshold; it does not change what counts as a crowd.
         """
         floor = self.threshold if floor is None else floor
-        views = [view for index, image in enumerate(photographs) for view in self._whole(index, image)]
+        views = [view for index, image in enumerate(photographs) for view in self._views(index, image)]
         found = self._look(photographs, views, floor)
         crowds = [i for i, boxes in enumerate(found) if (boxes[:, 4] >= self.threshold).sum() >= self.settings.crowd]
-        tiles = [view for index in crowds for view in self._tiles(index, photographs[index])]
-        if tiles:
-            more = self._look(photographs, tiles, floor)
+        closer = [view for index in crowds for view in self._closer(index, photographs[index])]
+        if closer:
+            more = self._look(photographs, closer, floor)
             for index in crowds:
                 found[index] = self._merge(np.concatenate([found[index], more[index]]))
         return found
 
-    def _whole(self, index: int, image: np.ndarray) -> list[View]:
-        """A photograph in each size; all but the smallest size only where they do not enlarge it."""
+    def _views(self, index: int, image: np.ndarray) -> list[View]:
+        """A photograph in each size; all but the smallest size only where they do not enlarge it by too much."""
         height, width = image.shape[:2]
         first, *others = self.sizes
-        sizes = [first, *(size for size in others if size <= max(height, width) * self.settings.enlarge)]
-        return [View(index, 0, 0, width, height, size) for size in sizes]
+        sizes = [first, *(size for size in others if size <= max(height, width) * self.enlarge)]
+        return [View(index, height, width, size) for size in sizes]
 
-    def _tiles(self, index: int, image: np.ndarray) -> list[View]:
-        """Squares of `tile` pixels that overlap, over all of a photograph; none where it is not larger than one."""
+    def _closer(self, index: int, image: np.ndarray) -> list[View]:
+        """A crowd once more, as large as it is; not where it was seen so."""
         height, width = image.shape[:2]
-        side = self.settings.tile
-        if max(height, width) <= side:
-            return []
-        corners = [
-            (x, y) for y in _starts(height, side, self.settings.overlap) for x in _starts(width, side, self.settings.overlap)
-        ]
-        return [View(index, x, y, min(x + side, width), min(y + side, height), self.settings.tile_size) for x, y in corners]
+        size = min(self.settings.crowd_size, max(height, width)) // STRIDE * STRIDE
+        return [View(index, height, width, size)] if size > self._views(index, image)[-1].size else []
 
     @torch.inference_mode()
     def _look(self, photographs: Sequence[np.ndarray], views: Sequence[View], floor: float) -> list[np.ndarray]:
@@ -112,10 +106,9 @@ class Faces:
                 batch = np.full((rows, height, width, 3), images.PADDING, np.uint8)
                 scales = []
                 for row, view in zip(batch, part):
-                    seen = photographs[view.photograph][view.top : view.bottom, view.left : view.right]
-                    scales.append(_place(seen, row, view.size))
+                    scales.append(_place(photographs[view.photograph], row, view.size))
                 for view, scale, found in zip(part, scales, self._batch(torch.from_numpy(batch), floor)):
-                    boxes[view.photograph].append(_back(found, view, scale, photographs[view.photograph].shape))
+                    boxes[view.photograph].append(_back(found, scale, view))
         empty = np.zeros((0, 5), np.float32)
         return [self._merge(np.concatenate(boxes[i])) if i in boxes else empty for i in range(len(photographs))]
 
@@ -159,30 +152,29 @@ def read(path: Path) -> nn.Module:
     """A face detector with one class. Raises Error for weights that cannot be read or are of another network."""
     if path.suffix != ".pt":
         network, configuration = weights.load(weights.verified(path))
-        if configuration.network != "yolov8" or configuration.outputs != 1:
+        if configuration.network not in NETWORKS or configuration.outputs != 1:
             raise Error(
                 f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "
-                "detector (yolov8, one class); give others, or train one: dvc repro train@face-yolov8n"
+                f"detector ({' or '.join(NETWORKS)}, one class); give others, or train one: dvc repro train@face-yolo11n"
             )
         return network
     # Detectors that find landmarks as well have a further branch, which has no part in boxes.
     tensors = {f"model.{name}": tensor for name, tensor in foreign.read(path).items() if ".cv4." not in name}
-    for scale in ("n", "s", "m"):
+    for name, scale in itertools.product(NETWORKS, ("n", "s", "m")):
         network = Configuration(
-            experiment=path.stem, task="detect", network="yolov8", architecture={"scale": scale}, inputs=3, outputs=1, size=640,
+            experiment=path.stem, task="detect", network=name, architecture={"scale": scale}, inputs=3, outputs=1, size=640,
             seed=0, git_commit="unknown", data_hash="unknown",
         ).build()  # fmt: skip
         state = network.state_dict()
         if {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in tensors.items()}:
             network.load_state_dict(tensors)
             return network.eval()
-    raise Error(f"{path}: not a YOLOv8 detector of one class in the sizes n, s or m; {foreign.ADVICE}")
+    raise Error(f"{path}: not a YOLOv8 or YOLO11 detector of one class in the sizes n, s or m; {foreign.ADVICE}")
 
 
 def canvas(view: View, alone: bool) -> tuple[int, int]:
     """Height and width of what a view is padded to: the network's strides, or, as few shapes fill batches, three quarters of the size or all of it."""
-    height, width = view.bottom - view.top, view.right - view.left
-    long = max(height, width)
+    long = max(view.height, view.width)
 
     def side(length: int) -> int:
         pixels = max(1, round(length * view.size / long))
@@ -191,15 +183,7 @@ def canvas(view: View, alone: bool) -> tuple[int, int]:
         short = -(-view.size * 3 // (4 * STRIDE)) * STRIDE
         return short if pixels <= short else view.size
 
-    return side(height), side(width)
-
-
-def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """Where tiles begin along an axis, evenly, overlapping by the share `overlap` or more."""
-    if length <= side:
-        return [0]
-    count = int(np.ceil((length - side) / (side * (1 - overlap)))) + 1
-    return [round(start) for start in np.linspace(0, length - side, count)]
+    return side(view.height), side(view.width)
 
 
 def _place(pixels: np.ndarray, row: np.ndarray, size: int) -> tuple[float, float]:
@@ -211,18 +195,11 @@ def _place(pixels: np.ndarray, row: np.ndarray, size: int) -> tuple[float, float
     return w / width, h / height
 
 
-def _back(boxes: np.ndarray, view: View, scale: tuple[float, float], shape: Sequence[int]) -> np.ndarray:
-    """Boxes of a view in the photograph's pixels, within it; those that an inner edge of a tile cuts are left to its neighbour."""
+def _back(boxes: np.ndarray, scale: tuple[float, float], view: View) -> np.ndarray:
+    """Boxes of a view in the photograph's pixels, within it; those of less than a pixel are none."""
     placed: Any = boxes.copy()
-    placed[:, [0, 2]] = placed[:, [0, 2]] / scale[0] + view.left
-    placed[:, [1, 3]] = placed[:, [1, 3]] / scale[1] + view.top
-    height, width = shape[:2]
-    cut = np.zeros(len(placed), bool)
-    for column, edge, outer in ((0, view.left, 0), (1, view.top, 0), (2, view.right, width), (3, view.bottom, height)):
-        if edge != outer:
-            cut |= np.abs(placed[:, column] - edge) < BORDER
-    placed[:, [0, 2]] = placed[:, [0, 2]].clip(0, width)
-    placed[:, [1, 3]] = placed[:, [1, 3]].clip(0, height)
+    placed[:, [0, 2]] = (placed[:, [0, 2]] / scale[0]).clip(0, view.width)
+    placed[:, [1, 3]] = (placed[:, [1, 3]] / scale[1]).clip(0, view.height)
     large = (placed[:, 2] - placed[:, 0] >= 1) & (placed[:, 3] - placed[:, 1] >= 1)
-    kept: np.ndarray = placed[~cut & large].astype(np.float32)
+    kept: np.ndarray = placed[large].astype(np.float32)
     return kept

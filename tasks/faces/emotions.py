@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from scipy.special import softmax
 from torch import nn
 
 import models
@@ -22,6 +21,7 @@ from tasks.common.errors import Error
 from tasks.common.files import atomic
 from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.calibration import Calibration
+from tasks.faces.conditions import measures
 from tasks.learning import weights
 from tasks.learning.tensors import autocast
 
@@ -77,7 +77,16 @@ class Emotions:
 
     def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Calibrated probabilities, float32 (N, 7) in the order of EMOTIONS, of faces, uint8 (H, W, 3) in RGB order or (H, W)."""
-        return softmax(self.logits(faces) / self.temperature, axis=1)
+        return self.read(faces)[0]
+
+    def read(self, faces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """`probabilities` of faces, and for each the probability below which its answer is uncertain, (N,); above 1 where it always is."""
+        seen = self.measures(faces)
+        return self.calibration.probabilities(self.logits(faces), seen), self.calibration.thresholds(seen)
+
+    def measures(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+        """What the calibration depends on, (N, 2): side and detail (`tasks.faces.conditions`); zeros where it depends on neither."""
+        return measures(faces) if self.calibration.conditions else np.zeros((len(faces), 2))
 
     def logits(self, faces: Sequence[np.ndarray], batch: int = BATCH) -> np.ndarray:
         """float32 (N, 7) of faces as `probabilities` takes them, in batches of so many."""

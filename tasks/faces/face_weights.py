@@ -11,14 +11,14 @@ from tasks.common import files
 from tasks.common.errors import Error
 from tasks.datasets.transfer import Effort, Fetcher, Want, kept_as
 from tasks.faces.annotator import Files
-from tasks.faces.detector import INSIDE, NMS, SIZES, THRESHOLD
+from tasks.faces.detector import ENLARGE, INSIDE, NMS, SIZES, THRESHOLD
 from tasks.learning import weights
 from tasks.params.face_settings import Annotate, FindFaces, Weights
 from tasks.profile import Profile
 
 EMBEDDED = {"faces": "face", "emotions": "emotion"}
 MAX_WEIGHTS = 1 << 30
-USUAL = {"threshold": THRESHOLD, "nms": NMS, "inside": INSIDE, "sizes": SIZES}
+USUAL = {"threshold": THRESHOLD, "nms": NMS, "inside": INSIDE, "sizes": SIZES, "enlarge": ENLARGE}
 
 
 def find(profile: Profile, settings: Annotate) -> Files:

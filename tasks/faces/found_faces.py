@@ -1,8 +1,9 @@
-"""How well faces were found in whole photographs: average precision, recall by size and by faces in a photograph, with and without tiles."""
+"""How well faces were found in whole photographs: average precision, recall by size and by faces in a photograph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,36 +23,52 @@ from tasks.params.face_settings import Annotate
 FLOOR = 0.01  # scores below it do not enter the average precision
 BATCH = 16
 CLASSES = ("face",)
-SIZES = (0, 8, 16, 32, 64, 128)  # pixels of the photograph, square root of a face's area
+# Of a face, in pixels of the photograph: the shorter side of its box.
+SIZES = (0, 16, 32, 64, 128)
 COUNTS = (1, 2, 5, 11, 31)  # faces in a photograph, from so many on
 
 
-def measure(files: Files, settings: Annotate, truth: Mapping[str, Item], folder: Path, out: Out) -> dict[str, float]:
-    """Metrics (`tasks.faces.metrics`) of all photographs of `folder` that have boxes; tables and a figure are written.
+class Detector(Protocol):
+    """What finds faces: ours, or a peer."""
 
-    `map50`: AP at IoU 0.5 (Everingham et al. 2010) of scores from 0.01 on. `recall`, `precision`, `f1`: at the threshold, which was chosen on
-    validation. `*_without_tiles`: the same, with no photograph a crowd.
-    """
+    def detect(self, photographs: Sequence[np.ndarray], floor: float) -> list[np.ndarray]: ...
+
+
+def measure(files: Files, settings: Annotate, truth: Mapping[str, Item], folder: Path, out: Out) -> dict[str, float]:
+    """Metrics (`evaluated`) of all photographs of `folder` that have boxes; tables and a figure are written."""
     find, threshold = files.find, files.find.threshold
     assert threshold is not None
     names = [name for name, item in truth.items() if item.boxes is not None]
     objects, whole = read_objects(names, truth, folder, settings.largest)
-    scores: dict[str, float] = {}
-    for suffix, crowd in (("", find.crowd), ("_without_tiles", 10**9)):
-        faces = Faces.load(files.faces, find.model_copy(update={"crowd": crowd}), precision=settings.precision)
-        found = stacked(detect(faces, whole, folder, settings.largest))
-        scores |= {
-            f"{k}{suffix}": v for k, v in detections.summary(found, objects, CLASSES, threshold).items() if k != "map50_11point"
-        }
-        if not suffix:
-            table = detections.match(found, objects)
-            sizes = detections.recall_by_size(table, objects, threshold, SIZES)
-            counts = recall_by_count(table, objects, threshold)
-            curves = detections.curves(table, objects, CLASSES)
-            out.table("recall_by_size", sizes)
-            out.table("recall_by_count", counts)
-            figures.save(draw(curves, sizes, counts), out.plots / "found_faces.png")
+    faces = Faces.load(files.faces, find, precision=settings.precision)
+    return evaluated(stacked(detect(faces, whole, folder, settings.largest)), objects, threshold, out)
+
+
+def evaluated(found: np.ndarray, objects: pd.DataFrame, threshold: float, out: Out | None = None) -> dict[str, float]:
+    """How well faces were found, detections (N, K, 6) against boxes; with `out` tables and a figure are written.
+
+    `map50`: AP at IoU 0.5 (Everingham et al. 2010) of scores from 0.01 on. `map50_16px`: of faces of 16 pixels and more; a smaller one
+    that is found is neither right nor wrong. `recall`, `precision`, `f1`: from the threshold on; `recall_32px`: of faces of 32 pixels and more.
+    """
+    scores = {k: v for k, v in detections.summary(found, objects, CLASSES, threshold).items() if k != "map50_11point"}
+    small = objects["difficult"] | (shorter(objects) < 16)
+    scores["map50_16px"] = detections.summary(found, objects.assign(difficult=small), CLASSES, threshold)["map50"]
+    large = objects.assign(difficult=objects["difficult"] | (shorter(objects) < 32))
+    scores["recall_32px"] = detections.summary(found, large, CLASSES, threshold)["recall"]
+    if out is not None:
+        table = detections.match(found, objects)
+        sizes, counts = recall_by_size(table, objects, threshold), recall_by_count(table, objects, threshold)
+        curves = detections.curves(table, objects, CLASSES)
+        out.table("recall_by_size", sizes)
+        out.table("recall_by_count", counts)
+        figures.save(draw(curves, sizes, counts), out.plots / "found_faces.png")
     return scores
+
+
+def shorter(objects: pd.DataFrame) -> np.ndarray:
+    """The shorter side of each box, pixels: the width of most faces."""
+    sides: np.ndarray = np.minimum((objects["x2"] - objects["x1"]).to_numpy(), (objects["y2"] - objects["y1"]).to_numpy())
+    return sides
 
 
 def read_objects(names: list[str], truth: Mapping[str, Item], folder: Path, largest: int) -> tuple[pd.DataFrame, list[str]]:
@@ -73,7 +90,7 @@ def read_objects(names: list[str], truth: Mapping[str, Item], folder: Path, larg
     return table.astype({"image": int, "label": int, "difficult": bool}), whole
 
 
-def detect(faces: Faces, names: list[str], folder: Path, largest: int) -> list[np.ndarray]:
+def detect(faces: Detector, names: list[str], folder: Path, largest: int) -> list[np.ndarray]:
     """Of each photograph the boxes (K, 5) of all scores, in pixels of the original."""
     found: list[np.ndarray] = []
     for start in range(0, len(names), BATCH):
@@ -94,11 +111,17 @@ def stacked(found: list[np.ndarray]) -> np.ndarray:
     return out
 
 
+def recall_by_size(table: pd.DataFrame, objects: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """A row a size of faces (from `from` on): faces and recall from `threshold` on."""
+    found, asked = _found(table, objects, threshold), ~objects["difficult"].to_numpy(bool)
+    bins = np.digitize(shorter(objects), SIZES) - 1
+    rows = [(low, asked & (bins == index)) for index, low in enumerate(SIZES)]
+    return pd.DataFrame({"from": low, "objects": int(here.sum()), "recall": _share(found, here)} for low, here in rows)
+
+
 def recall_by_count(table: pd.DataFrame, objects: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """A row a number of faces in a photograph (from `from` on): photographs, faces and recall from `threshold` on."""
-    found = np.zeros(len(objects), bool)
-    found[table["object"][(detections.outcomes(table) == 0) & (table["score"] >= threshold)]] = True
-    asked = ~objects["difficult"].to_numpy(bool)
+    found, asked = _found(table, objects, threshold), ~objects["difficult"].to_numpy(bool)
     per_photograph = objects[asked].groupby("image").size()
     own = objects["image"].map(per_photograph).fillna(0).to_numpy()
     bins = np.digitize(own, COUNTS) - 1
@@ -106,9 +129,19 @@ def recall_by_count(table: pd.DataFrame, objects: pd.DataFrame, threshold: float
     for index, low in enumerate(COUNTS):
         here = asked & (bins == index)
         several = int((np.digitize(per_photograph.to_numpy(), COUNTS) - 1 == index).sum())
-        recall = float(found[here].mean()) if here.any() else np.nan
-        rows.append({"from": low, "photographs": several, "objects": int(here.sum()), "recall": recall})
+        rows.append({"from": low, "photographs": several, "objects": int(here.sum()), "recall": _share(found, here)})
     return pd.DataFrame(rows)
+
+
+def _found(table: pd.DataFrame, objects: pd.DataFrame, threshold: float) -> np.ndarray:
+    """Whether each object is found by a detection (`detections.match`) of at least `threshold`."""
+    found = np.zeros(len(objects), bool)
+    found[table["object"][(detections.outcomes(table) == 0) & (table["score"] >= threshold)]] = True
+    return found
+
+
+def _share(found: np.ndarray, here: np.ndarray) -> float:
+    return float(found[here].mean()) if here.any() else np.nan
 
 
 def draw(curves: pd.DataFrame, sizes: pd.DataFrame, counts: pd.DataFrame) -> Figure:

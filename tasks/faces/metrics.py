@@ -11,12 +11,11 @@ TRUST = (
 # Of faces found in whole photographs.
 FOUND = (
     Metric("map50", "AP at IoU 0.5", 100, 2, "%"),
+    Metric("map50_16px", "AP of faces from 16 pixels", 100, 2, "%"),
+    Metric("recall_32px", "Recall from 32 pixels", 100, 2, "%"),
     Metric("recall", "Recall", 100, 2, "%"),
     Metric("precision", "Precision", 100, 2, "%"),
     Metric("f1", "F1", 100, 2, "%"),
-    Metric("map50_without_tiles", "AP without tiles", 100, 2, "%"),
-    Metric("recall_without_tiles", "Recall without tiles", 100, 2, "%"),
-    Metric("precision_without_tiles", "Precision without tiles", 100, 2, "%"),
 )
 METRICS = (*TRUST, *FOUND)
 FIGURES = (

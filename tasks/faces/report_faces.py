@@ -34,13 +34,29 @@ def sections(profile: Profile) -> list[dict[str, Any]]:
                 "result": result,
                 "photographs": [pictures.inline(path.read_bytes(), True) for path in photographs],
                 "figure": pictures.inline(figure.read_bytes(), False) if figure.exists() else "",
-                "measured": [
-                    (metric.label, f"{metric.text(result['metrics'][metric.name])} {metric.unit}")
-                    for metric in FOUND
-                    if metric.name in result["metrics"]
-                ],
+                "measured": measured(profile, name, result),
                 "emotions": [(emotion, counts[f"emotion_{emotion}"]) for emotion in (*EMOTIONS, UNCERTAIN)],
                 "flags": [(flag, counts[f"flag_{flag}"]) for flag in FLAGS],
             }
         )
     return shown
+
+
+def measured(profile: Profile, name: str, result: dict[str, Any]) -> dict[str, Any]:
+    """How well faces were found, ours and each peer's (`python -m benchmarks faces`): a row a detector; empty where no faces are known."""
+    found = {"ours": result} if result["metrics"] else {}
+    for path in sorted(profile.folder.glob(f"results/peer-*-{name}/metrics.json")):
+        peer = path.parent.name.removeprefix("peer-").removesuffix(f"-{name}")
+        found |= {peer: json.loads(path.read_bytes())} if found else {}
+    shown = [metric for metric in FOUND if any(metric.name in of["metrics"] for of in found.values())]
+    rows = [
+        (
+            who,
+            [
+                f"{metric.text(of['metrics'][metric.name])} {metric.unit}" if metric.name in of["metrics"] else ""
+                for metric in shown
+            ],
+        )
+        for who, of in found.items()
+    ]
+    return {"head": [metric.label for metric in shown], "rows": rows} if rows else {}

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.params.block import Block, Share
 
-Size = Annotated[int, Field(ge=64, le=1024, multiple_of=32)]
+Size = Annotated[int, Field(ge=64, le=4096, multiple_of=32)]
 
 
 class Weights(Block):
@@ -32,8 +32,10 @@ class FindFaces(Block):
     sizes: tuple[Size, ...] | None = Field(
         None, min_length=1, description="each photograph is looked at in each of them; null: as chosen for the weights"
     )
-    enlarge: float = Field(
-        1.0, ge=1, description="a size that would enlarge a photograph by more is left out, but for the smallest"
+    enlarge: float | None = Field(
+        None,
+        ge=1,
+        description="a size that would enlarge a photograph by more is left out, but for the smallest; null: as chosen for the weights",
     )
     threshold: float | None = Field(None, gt=0, lt=1, description="lowest score of a face; null: as chosen for the weights")
     nms: float | None = Field(
@@ -42,10 +44,10 @@ class FindFaces(Block):
     inside: float | None = Field(
         None, gt=0, le=1, description="a box of which more lies within a surer one goes; null: as chosen for the weights"
     )
-    crowd: int = Field(12, ge=0, description="photographs with so many faces are looked at in tiles as well; 0: all")
-    tile: int = Field(320, ge=64, le=4096, description="side of a tile in pixels of the photograph")
-    tile_size: Size = Field(640, description="what it is scaled to")
-    overlap: float = Field(0.25, ge=0, lt=1, description="share of a tile that it has in common with its neighbour")
+    crowd: int = Field(
+        12, ge=0, description="photographs with so many faces are looked at once more as large as they are; 0: all"
+    )
+    crowd_size: Size = Field(2048, description="in this size at most")
     batch: int = Field(
         1,
         ge=1,

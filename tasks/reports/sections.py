@@ -35,7 +35,7 @@ def section(profile: Profile, name: str, result: Mapping[str, Any], verdict: str
         "network": experiment.network,
         "numbers": numbers,
         "main": main_numbers(result),
-        "comparisons": comparisons(result),
+        "comparisons": [*comparisons(result), *peers(profile, result)],
         "figures": _figures(result["task"], folder),
         "template": _template(result["task"]),
         "tables": {path.stem: _records(path) for path in sorted((folder / "tables").glob("*.csv"))},
@@ -78,6 +78,25 @@ def comparisons(result: Mapping[str, Any]) -> list[Comparison]:
     """A result beside the numbers that were published for it."""
     known = kinds.metrics(result["task"])
     return [compare(known[p["metric"]], p, result) for p in result["published"] if p["metric"] in result["metrics"]]
+
+
+def peers(profile: Profile, result: Mapping[str, Any]) -> list[Comparison]:
+    """A result beside networks that others published, which were measured here on the same test data (`python -m benchmarks`)."""
+    metric = kinds.metrics(result["task"])[kinds.main_metric(result["task"])]
+    found = [read_json(path) for path in sorted((profile.folder / "results").glob("peer-*/metrics.json"))]
+    return [
+        compare(
+            metric,
+            {
+                "value": peer["metrics"][metric.name],
+                "source": f"{peer['experiment'].removeprefix('peer-')}, measured here",
+                "note": f"{peer['parameters']:,} parameters",
+            },
+            result,
+        )
+        for peer in found
+        if peer and (peer["task"], peer["dataset"]) == (result["task"], result["dataset"]) and metric.name in result["metrics"]
+    ]
 
 
 def systems(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

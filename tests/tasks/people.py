@@ -9,7 +9,7 @@ from PIL import Image
 
 from tasks.params.face_settings import Annotate, FindFaces
 
-FACES = FindFaces(sizes=(128,), tile=96, tile_size=128, batch=2)
+FACES = FindFaces(sizes=(128,), crowd_size=256, batch=2)
 QUICK = Annotate(source="", faces=FACES)
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tasks.annotate import STATE, annotate
 from tasks.common.errors import Error
-from tasks.faces import annotations
+from tasks.faces import annotations, annotator
 from tasks.faces.annotator import Annotator
 from tasks.faces.face_weights import find
 from tasks.faces.photographs import decode
@@ -126,6 +126,20 @@ def test_what_is_finished_is_not_done_again_and_what_is_new_is(make_profile: Mak
     changed = QUICK.model_copy(update={"emotions": QUICK.emotions.model_copy(update={"uncertain": 1.0})})
     assert annotate(profile, source, to, changed)["done"] == 4
     assert set(table(to).loc[lambda t: t["face"].notna(), "emotion"]) == {"uncertain"}
+
+
+def test_a_crowd_has_boxes_alone_and_a_legend_beside_it() -> None:
+    tiles = np.tile(people.portrait(), (2, 3, 1))
+    photograph = decode(_png(np.pad(tiles, ((0, 2600), (0, 2600), (0, 0)))), "crowd", 4096)
+    row = {"x1": 50.0, "y1": 40.0, "x2": 110.0, "y2": 120.0, "emotion": "happy", "emotion_confidence": 0.9}
+    rows = [row, row | {"x1": 250.0, "x2": 310.0, "emotion": "uncertain"}]
+    drawn = annotator.draw(photograph, rows)
+    assert drawn.shape[1] > 3200
+    beside = {tuple(pixel) for pixel in drawn[:400, 3200:].reshape(-1, 3).tolist()}
+    assert {annotator.COLOURS["happy"], annotator.COLOURS["uncertain"]} <= beside
+    assert annotator.COLOURS["sad"] not in beside
+    alone = decode(_png(people.portrait()), "one", 4096)
+    assert annotator.draw(alone, rows[:1]).shape == (200, 200, 3)
 
 
 def test_a_killed_run_goes_on_to_the_same_table(make_profile: MakeProfile, tmp_path: Path) -> None:

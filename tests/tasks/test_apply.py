@@ -252,6 +252,11 @@ def test_weights_that_git_carries_are_used_before_any_training(profile: Profile,
     assert application.find_weights(profile, "pairs") == trained
     trained.unlink()
     assert application.find_weights(profile, "pairs") == embedded
+    # Another profile's experiment may have come along too; what is nowhere is unknown.
+    other = embedded.rename(embedded.with_stem("of-another-profile"))
+    assert application.find_weights(profile, "of-another-profile") == other
+    with pytest.raises(Error, match="unknown experiment 'of-no-profile'"):
+        application.find_weights(profile, "of-no-profile")
 
 
 def test_weights_that_git_carries_are_used_with_their_card_alone(profile: Profile, tmp_path: Path) -> None:

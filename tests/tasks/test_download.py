@@ -339,13 +339,13 @@ def test_utkface_says_how_it_is_had(fetch: Fetch) -> None:
 def mirror(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Callable[[dict[str, bytes]], str]:
     """Make a mirror with files of `tiny` and their SHA256SUMS, in a folder or behind the server; return its address."""
 
-    def make(files: dict[str, bytes], **broken: bytes) -> str:
+    def make(files: dict[str, bytes], name: str = "tiny", **broken: bytes) -> str:
         sums = "".join(f"{sha256(content)}  {name}\n" for name, content in files.items()).encode()
-        for name, content in ({"SHA256SUMS": sums} | files | broken).items():
-            path = tmp_path / "mirror" / "tiny" / name
+        for file, content in ({"SHA256SUMS": sums} | files | broken).items():
+            path = tmp_path / "mirror" / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            server.pages[f"/m/tiny/{name}"] = Page(content)
+            server.pages[f"/m/{name}/{file}"] = Page(content)
         (tmp_path / "mirror").mkdir(exist_ok=True)
         return str(tmp_path / "mirror") if request.param == "folder" else f"{server.url}/m"
 
@@ -371,6 +371,20 @@ def test_a_mirror_without_the_data_set_falls_back(
     raw = fetch(one(f"{server.url}/a.bin"), mirror=root)
     assert json.loads((raw / "origin.json").read_text())["origin"] == "url"
     assert "does not have it; taking it from its URLs" in capsys.readouterr().err
+
+
+def test_a_mirror_may_have_the_files_of_a_set_made_of_several_in_the_folders_of_each(
+    server: Server, fetch: Fetch, mirror: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.pages |= {"/a.bin": Page(BODY), "/b.bin": Page(BODY)}
+    source = table(File("a.bin", (f"{server.url}/a.bin",)), File("b.bin", (f"{server.url}/b.bin",)), within=("tiny", "other"))
+    # What has a part alone is no mirror of the whole.
+    raw = fetch(source, name="both", mirror=mirror({"a.bin": b"the one's"}))
+    assert json.loads((raw / "origin.json").read_text())["origin"] == "url"
+    mirror({"b.bin": b"the other's", "c.bin": b"not asked for"}, name="other")
+    raw = fetch(source, name="both", mirror=mirror({"a.bin": b"the one's"}))
+    assert {path.name: path.read_bytes() for path in raw.glob("*.bin")} == {"a.bin": b"the one's", "b.bin": b"the other's"}
+    assert json.loads((raw / "origin.json").read_text())["origin"].startswith("mirror:")
 
 
 def test_a_mirror_may_lack_what_is_optional_and_nothing_else(
@@ -403,7 +417,7 @@ def test_a_mirror_may_have_the_files_within_another_data_set(
     server: Server, fetch: Fetch, mirror: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.pages["/a.bin"] = Page(BODY)
-    source = table(File("a.bin", (f"{server.url}/a.bin",)), within="tiny")
+    source = table(File("a.bin", (f"{server.url}/a.bin",)), within=("tiny",))
     raw = fetch(source, name="tiny-train", mirror=mirror({"a.bin": b"a reduced copy", "b.bin": b"the other's"}))
     assert sorted(path.name for path in raw.iterdir()) == ["a.bin", "origin.json"]
     assert (raw / "a.bin").read_bytes() == b"a reduced copy"

@@ -13,6 +13,7 @@ SOURCE = Dataset(
     f"{flickr8k.SOURCE.home}, {coco_mini.SOURCE.home}",
     files=(*flickr8k.SOURCE.files, *coco_mini.SOURCE.files),
     images=coco_mini.SOURCE.images,
+    within=("flickr8k", "coco-mini"),
 )
 
 

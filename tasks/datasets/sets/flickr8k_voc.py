@@ -13,6 +13,7 @@ SOURCE = Dataset(
     f"Flickr8k: {flickr8k.SOURCE.licence}; VOC: {voc2007.SOURCE.licence}",
     f"{flickr8k.SOURCE.home}, {voc2007.SOURCE.home}",
     files=(*flickr8k.SOURCE.files, *_TRAINVAL),
+    within=("flickr8k", "voc2007"),
 )
 # Nothing is learned from VOC: every so many photographs of its `train` list are there to choose by.
 EVERY = 5

@@ -6,7 +6,7 @@ from tasks.datasets.records import Raw, Settings
 from tasks.datasets.sets import mnist
 from tasks.datasets.sources import Dataset
 
-SOURCE = Dataset(mnist.SOURCE.licence, mnist.SOURCE.home, files=mnist.SOURCE.files, within="mnist")
+SOURCE = Dataset(mnist.SOURCE.licence, mnist.SOURCE.home, files=mnist.SOURCE.files, within=("mnist",))
 
 
 def read(folder: Path, block: Settings) -> Raw:

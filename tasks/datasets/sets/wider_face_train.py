@@ -9,7 +9,7 @@ from tasks.datasets import wider
 from tasks.datasets.records import Raw, Settings
 
 SOURCE = wider.source(
-    "train", 1465602149, "e23b76129c825cafae8be944f65310b2e1ba1c76885afe732f179c41e5ed6d59", within="wider-face"
+    "train", 1465602149, "e23b76129c825cafae8be944f65310b2e1ba1c76885afe732f179c41e5ed6d59", within=("wider-face",)
 )
 
 

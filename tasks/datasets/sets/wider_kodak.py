@@ -15,6 +15,7 @@ SOURCE = Dataset(
     f"{wider_face_train.SOURCE.licence}; Kodak: {kodak.SOURCE.licence}",
     f"{wider_face_train.SOURCE.home}, {kodak.SOURCE.home}",
     files=(*wider_face_train.SOURCE.files, *kodak.SOURCE.files),
+    within=("wider-face", "kodak"),
 )
 
 

@@ -69,7 +69,9 @@ class Recipe(recipe.Recipe):
     kind: Literal["detect"] = Field("detect", exclude=True, repr=False)
     loss: Literal["detection"] = Field(description="detection: the network's own losses")
     augment: Augment = Augment()
-    trainer: dict[str, bool | int | float] = Field({}, description="settings of a network's own trainer (yolov8: of ultralytics)")
+    trainer: dict[str, bool | int | float] = Field(
+        {}, description="settings of a network's own trainer (yolov8, yolo11: of ultralytics)"
+    )
 
 
 def check(experiment: Any, prepare: Any, network: Any) -> None:

@@ -1,9 +1,9 @@
-"""Training of `models/yolov8.py` by ultralytics' own trainer, in place of `tasks.learning.loop.fit`, and to the same contract.
+"""Training of `models/yolov8.py` and `models/yolo11.py` by ultralytics' own trainer, in place of `tasks.learning.loop.fit`, and to the same contract.
 
 Its augmentation, losses, optimiser and moving average are ultralytics'; the data are ours, written as the files it reads, and so are validation
 (`tasks.kinds.detect.detections`), the history, the checkpoints, in which nothing is pickled but tensors and numbers, and bf16 on a processor, which it has on GPUs
-alone. Order and augmentation of an epoch depend on seed and epoch alone, so that a run that was killed ends where an uninterrupted one ends; but
-where gradients are gathered over several batches (`nbs` above the batch's size), those of an epoch's last ones are lost by it.
+alone. Order and augmentation of an epoch depend on seed and epoch alone, and an epoch ends with a step of what gradients are left, so that a run
+that was killed ends where an uninterrupted one ends.
 """
 
 import contextlib
@@ -47,6 +47,8 @@ SETTINGS = (
     "box", "cls", "close_mosaic", "copy_paste", "cutmix", "degrees", "dfl", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v", "lrf", "mixup",
     "mosaic", "nbs", "perspective", "scale", "shear", "translate", "warmup_bias_lr", "warmup_epochs", "warmup_momentum",
 )  # fmt: skip
+# And one of ours: the weights that the network begins at stay as they are, to be measured as they come.
+UNTOUCHED = "untouched"
 
 
 def check(recipe: Recipe) -> None:
@@ -55,12 +57,16 @@ def check(recipe: Recipe) -> None:
     for key in ("augment", "clip", "ema", "compile", "parts", "measure_every"):
         if getattr(recipe, key) != getattr(default, key):
             raise Error(
-                f"train.{key}: yolov8 has ultralytics' own; leave it out, or set one of train.trainer: {', '.join(SETTINGS)}"
+                f"train.{key}: the network has ultralytics' own; leave it out, or set one of train.trainer: {', '.join(SETTINGS)}"
             )
     if recipe.schedule.name not in SCHEDULES:
         raise Error(f"train.schedule.name: ultralytics' trainer has no {recipe.schedule.name}; allowed: {', '.join(SCHEDULES)}")
-    if unknown := set(recipe.trainer) - set(SETTINGS):
-        raise Error(f"train.trainer: unknown {', '.join(sorted(unknown))}; allowed: {', '.join(SETTINGS)}")
+    if unknown := set(recipe.trainer) - {*SETTINGS, UNTOUCHED}:
+        raise Error(f"train.trainer: unknown {', '.join(sorted(unknown))}; allowed: {', '.join([*SETTINGS, UNTOUCHED])}")
+    if recipe.trainer.get(UNTOUCHED) and (recipe.pretrained is None or recipe.epochs > 1):
+        raise Error(
+            f"train.trainer.{UNTOUCHED}: weights as they come are measured once; say what they are with train.pretrained, and epochs: 1"
+        )
 
 
 def fit(
@@ -77,6 +83,8 @@ def fit(
     """Train a `models.yolov8.YOLOv8` in place; see `tasks.learning.loop.fit`. Raises Error as `check` does."""
     recipe, info = objective.recipe, objective.info
     check(recipe)
+    if recipe.trainer.get(UNTOUCHED):
+        return _measured(network, val, objective, on_epoch)
     with tempfile.TemporaryDirectory(prefix="darkroom-yolo-") as folder:
         write_dataset(Path(folder), "train", train)
         write_dataset(Path(folder), "val", val)
@@ -98,6 +106,14 @@ def fit(
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     return run
+
+
+def _measured(network: nn.Module, val: Examples, objective: Objective, on_epoch: Callable[[dict[str, float]], None]) -> Run:
+    """A run of one epoch without a step."""
+    scores = measure(network, val, objective.info, objective.precision)
+    row = {"epoch": 1, "lr": 0.0, "seconds": 0.0} | {f"val_{name}": value for name, value in scores.items()}
+    on_epoch(row)
+    return Run(epoch=1, history=[row], kept=1)
 
 
 def write_dataset(folder: Path, split: str, examples: Examples) -> None:
@@ -150,6 +166,7 @@ class Trainer(DetectionTrainer):
         self.folder, self.network, self.val_examples, self.objective = folder, network, val, objective
         self.info, self.recipe = objective.info, objective.recipe
         self.our_seed, self.checkpoint, self.fingerprint, self.on_epoch = seed, checkpoint, fingerprint, on_epoch
+        self.within, self.gathered = False, 0
         threads = torch.get_num_threads()
         super().__init__(overrides=overrides)
         torch.set_num_threads(threads)  # it leaves one core idle
@@ -163,6 +180,29 @@ class Trainer(DetectionTrainer):
         self.args.close_mosaic = 0
         self.mosaic_closed = False
         self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
+        self.add_callback("on_train_epoch_end", lambda _: self._end_epoch())
+
+    @property
+    def accumulate(self) -> int:
+        """Batches a step, as ultralytics sets it; within an epoch one, so that it asks for a step after each.
+
+        It counts them from the process' first one on, so that a resumed run would make its steps at other batches.
+        """
+        return 1 if self.within else self.wanted
+
+    @accumulate.setter
+    def accumulate(self, batches: int) -> None:
+        self.wanted = batches
+
+    def optimizer_step(self) -> None:
+        """Make a step where enough gradients are gathered."""
+        self.gathered += 1
+        if self.gathered >= self.wanted:
+            self._step()
+
+    def _step(self) -> None:
+        super().optimizer_step()
+        self.gathered = 0
 
     def evaluated(self) -> nn.Module:
         """Our network on the moving average's weights."""
@@ -203,7 +243,7 @@ class Trainer(DetectionTrainer):
         self.start_epoch = self.run.epoch
 
     def _begin_epoch(self) -> None:
-        self.started = time.perf_counter()
+        self.started, self.within = time.perf_counter(), True
         if self.epoch >= self.close_at and not self.mosaic_closed:
             self._close_dataloader_mosaic()
             self.mosaic_closed = True
@@ -214,6 +254,12 @@ class Trainer(DetectionTrainer):
         torch.manual_seed(draw)
         self.train_loader.reset()
         self.train_loader.generator.manual_seed(draw)
+
+    def _end_epoch(self) -> None:
+        """Make the step of batches that are fewer than a step is gathered over; a checkpoint holds no gradients."""
+        self.within = False
+        if self.gathered:
+            self._step()
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         batch = super().preprocess_batch(batch)

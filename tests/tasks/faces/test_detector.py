@@ -1,4 +1,4 @@
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import models
 from models.yolov8 import Inference
-from tasks.faces.detector import Faces, View, _starts, canvas, merge, read
+from tasks.faces.detector import Faces, View, canvas, merge, read
 from tasks.learning import weights
 from tasks.params.face_settings import FindFaces
 from tests.tasks import people
@@ -46,7 +46,7 @@ def test_a_face_is_found_where_it_is_whatever_the_photograph_s_size(width: int) 
         assert (boxes[:, 3] <= pixels.shape[0]).all()
 
 
-def test_a_crowd_is_found_in_tiles() -> None:
+def test_a_crowd_is_looked_at_closer() -> None:
     small = cv2.resize(people.portrait(), (64, 64), interpolation=cv2.INTER_AREA)
     crowd = np.full((384, 512, 3), 120, np.uint8)
     for row in range(3):
@@ -54,12 +54,27 @@ def test_a_crowd_is_found_in_tiles() -> None:
             crowd[128 * row + 32 : 128 * row + 96, 128 * column + 32 : 128 * column + 96] = small
     # Seen whole, each portrait has 16 pixels.
     whole = load(crowd=10_000).detect([crowd])[0]
-    tiles = load(crowd=0, tile=192, tile_size=320, overlap=0.4).detect([crowd])[0]
-    cells = {(int(x // 128), int(y // 128)) for x, y in map(middle, tiles)}
-    assert len(tiles) > len(whole)
+    closer = load(crowd=0).detect([crowd])[0]
+    cells = {(int(x // 128), int(y // 128)) for x, y in map(middle, closer)}
+    assert len(closer) > len(whole)
     assert len(cells) >= 9
-    # A face that two tiles show is one face.
-    assert len(tiles) <= 20
+    # A face that two looks show is one face.
+    assert len(closer) <= 20
+
+
+@pytest.mark.parametrize(
+    ("side", "enlarge", "sizes"),
+    [(240, 1.75, [512]), (608, 1.75, [512, 1024]), (608, 1.0, [512]), (1100, 1.75, [512, 1024]), (4096, 1.0, [512, 1024, 2048])],
+)
+def test_a_photograph_is_looked_at_in_sizes_that_hardly_enlarge_it(side: int, enlarge: float, sizes: list[int]) -> None:
+    faces = load(sizes=(512, 1024, 2048), enlarge=enlarge)
+    assert [view.size for view in faces._views(0, np.zeros((side // 2, side, 3), np.uint8))] == sizes
+
+
+@pytest.mark.parametrize(("side", "size"), [(400, None), (1000, 992), (3000, 2048)])
+def test_a_crowd_is_not_looked_at_twice_in_one_size(side: int, size: int | None) -> None:
+    faces = load(sizes=(512,))
+    assert [view.size for view in faces._closer(0, np.zeros((side, side // 2, 3), np.uint8))] == ([size] if size else [])
 
 
 def test_boxes_that_overlap_merge() -> None:
@@ -92,19 +107,9 @@ def test_ultralytics_does_not_replace_pillow() -> None:
     assert PIL.Image.open.__module__ == "PIL.Image"
 
 
-@given(st.integers(1, 5000), st.integers(64, 700), st.floats(0, 0.9))
-def test_tiles_cover_an_axis_and_overlap(length: int, side: int, overlap: float) -> None:
-    starts = _starts(length, side, overlap)
-    assert starts[0] == 0
-    assert starts[-1] == max(0, length - side)
-    for one, other in pairwise(starts):
-        assert one < other
-        assert one + side - other >= overlap * side - 1
-
-
 @given(st.integers(1, 4000), st.integers(1, 4000), st.sampled_from([64, 128, 160, 320, 640]), st.booleans())
 def test_a_view_fits_its_canvas(width: int, height: int, size: int, alone: bool) -> None:
-    rows, columns = canvas(View(0, 0, 0, width, height, size), alone)
+    rows, columns = canvas(View(0, height, width, size), alone)
     assert not alone or (rows - height * size / max(width, height) < 33 and columns - width * size / max(width, height) < 33)
     scale = size / max(width, height)
     assert round(height * scale) <= rows <= size

@@ -160,6 +160,16 @@ def test_sharpness_falls_with_blur_and_not_with_size() -> None:
     assert sharpness(larger) == pytest.approx(values[0], rel=0.2)
 
 
+def test_what_is_too_small_or_too_blurred_gets_no_answer() -> None:
+    loaded = Emotions.load(EMBEDDED)
+    face = skimage.data.astronaut()[FACE]
+    tiny = cv2.resize(face, (11, 12), interpolation=cv2.INTER_AREA)
+    probabilities, thresholds = loaded.read([face, tiny, cv2.GaussianBlur(face, (0, 0), 12)])
+    assert probabilities[0].max() >= thresholds[0] >= loaded.threshold
+    assert (thresholds[1:] > 1).all()
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+
+
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Error, match="no such weights"):
         Emotions.load(tmp_path / "none.safetensors")

@@ -30,8 +30,17 @@ def test_a_pickled_network_is_read_without_being_unpickled(tmp_path: Path) -> No
 
 def test_a_network_of_other_classes_is_refused(tmp_path: Path) -> None:
     checkpoint(path := tmp_path / "yolov8n.pt", classes=80)
-    with pytest.raises(Error, match="not a YOLOv8 detector of one class"):
+    with pytest.raises(Error, match="not a YOLOv8 or YOLO11 detector of one class"):
         read(path)
+
+
+def test_a_method_that_was_pickled_is_not_looked_up(tmp_path: Path) -> None:
+    """Pickle names a method as `getattr` of its object; here it would be one of the network's that is not there."""
+    checkpoint(path := tmp_path / "yolo.pt")
+    content = torch.load(path, weights_only=False)
+    torch.save({**content, "method": content["model"].fuse}, path)
+    assert "builtins.getattr" in torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    assert foreign.read(path).keys() == content["model"].state_dict().keys()
 
 
 class Malicious:

@@ -41,14 +41,17 @@ def test_a_trained_network_is_evaluated_by_our_own_metrics(tmp_path: Path) -> No
     assert (profile.evaluated("squares") / "detections.parquet").exists()
 
 
-def fitted(folder: Path, stop_after: int | None = None, on_batch: Callable[[], object] = lambda: None) -> dict[str, torch.Tensor]:
+def fitted(
+    folder: Path, stop_after: int | None = None, on_batch: Callable[[], object] = lambda: None, gathered: int = 4
+) -> dict[str, torch.Tensor]:
+    """The weights of three epochs of three batches of 4; a step is made of the gradients of `gathered` images."""
     profile = detection_profile(
         folder / "profile",
         "yolov8",
         {"train": 12, "val": 4, "test": 2},
         epochs=3,
         batch_size=4,
-        trainer={"nbs": 4, "warmup_epochs": 1.0},
+        trainer={"nbs": gathered, "warmup_epochs": 1.0},
     )
     made = ready(profile, "squares")
 
@@ -60,17 +63,18 @@ def fitted(folder: Path, stop_after: int | None = None, on_batch: Callable[[], o
     return made.network.state_dict()
 
 
-def test_a_training_that_was_killed_ends_where_an_uninterrupted_one_ends(tmp_path: Path) -> None:
-    whole = fitted(tmp_path / "a")
+@pytest.mark.parametrize("gathered", [4, 8])
+def test_a_training_that_was_killed_ends_where_an_uninterrupted_one_ends(tmp_path: Path, gathered: int) -> None:
+    whole = fitted(tmp_path / "a", gathered=gathered)
     (tmp_path / "b").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        fitted(tmp_path / "b", stop_after=2)
+        fitted(tmp_path / "b", stop_after=2, gathered=gathered)
     # Other threads of a process draw from `random` at any time.
-    resumed = fitted(tmp_path / "b", on_batch=random.random)
+    resumed = fitted(tmp_path / "b", on_batch=random.random, gathered=gathered)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     # A finished one is read and not done again.
-    again = fitted(tmp_path / "b")
+    again = fitted(tmp_path / "b", gathered=gathered)
     assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
 
 
@@ -114,7 +118,7 @@ def test_the_files_of_the_data_set_hold_our_boxes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"augment": {"flip": True}}, "augment: yolov8 has ultralytics' own"),
+        ({"augment": {"flip": True}}, "augment: the network has ultralytics' own"),
         ({"schedule": {"name": "plateau"}}, "no plateau; allowed: cosine, constant"),
         ({"trainer": {"mosaik": 1.0}}, "unknown mosaik; allowed: box"),
     ],
@@ -123,3 +127,17 @@ def test_what_its_trainer_does_not_do_is_refused(tmp_path: Path, change: dict[st
     profile = detection_profile(tmp_path / "profile", "yolov8", **change)
     with pytest.raises(Error, match=words):
         train.train(profile, "squares")
+
+
+def test_weights_may_be_measured_as_they_come(tmp_path: Path) -> None:
+    change = {"epochs": 1, "schedule": {"name": "constant"}, "trainer": {"untouched": True}, "architecture": {"coco": [0, 1]}}
+    profile = detection_profile(
+        tmp_path / "profile", "yolo11", {"train": 4, "val": 2, "test": 1}, pretrained={"source": "none"}, **change
+    )
+    made = ready(profile, "squares")
+    before = {name: tensor.clone() for name, tensor in made.network.state_dict().items()}
+    rows: list[dict[str, float]] = []
+    run = yolo.fit(*made, 0, on_epoch=rows.append)
+    assert run.history == rows
+    assert set(run.val()) >= {"map50", "loss", "threshold"}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.network.state_dict().items())
