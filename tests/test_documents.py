@@ -114,7 +114,13 @@ def test_dvc_has_the_command_and_the_stage(where: str) -> None:
         for target in words[1:]:
             stage, _, key = target.rpartition(":")[2].partition("@")
             assert stage in stages
-            section = {"train": "experiments", "evaluate": "experiments", "sweep": "sweeps", "study": "studies"}.get(stage, stage)
+            section = {
+                "train": "experiments",
+                "evaluate": "experiments",
+                "sweep": "sweeps",
+                "study": "studies",
+                "reliability": "calibrate",
+            }.get(stage, stage)
             assert not key or PLACEHOLDER.fullmatch(key) or key in names(section)
 
 
