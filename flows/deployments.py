@@ -17,6 +17,7 @@ from prefect.states import Crashed
 
 from flows.annotate import annotate
 from flows.apply import apply
+from flows.caption import caption
 from flows.evaluate import evaluate
 from flows.find import find
 from flows.forms import offer
@@ -81,7 +82,7 @@ def main(
         deployment(
             annotate, "inbox", parameters | {"wait": True}, "scheduled", "faces", interval=INBOX_EVERY, concurrency_limit=1
         ),
-        *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, study, apply, sample)),
+        *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, study, apply, caption, sample)),
         deployment(annotate, annotate.name, parameters, "on demand", "faces"),
         deployment(find, find.name, {}, "on demand", "search"),
         print_starting_message=False,

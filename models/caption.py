@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import Shape, decoders
+from models.dropout import Dropout
 from models.manual import Backward
 from models.mobilenet import CHANNELS, STRIDE, Backbone
 
@@ -77,7 +78,7 @@ class Captioner(nn.Module):
         self.project = nn.Linear(widths[-1] if widths else CHANNELS[1], width)
         self.places = nn.Parameter(torch.zeros(grid * grid, width))
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.decoder = decoder
         self.length = length
 

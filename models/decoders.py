@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.dropout import Dropout
 from models.manual import Backward
 from models.recurrence import ManualRNN
 
@@ -24,7 +25,7 @@ State = Mapping[str, Tensor]
 
 
 class Decoder(nn.Module, ABC):
-    """Word embedding and output weights, which are the same where `tied`."""
+    """Word embedding and output weights, which are one table where `tied`: the output layer then has a bias alone."""
 
     def __init__(self, words: int, width: int, dropout: float, tied: bool) -> None:
         super().__init__()
@@ -32,8 +33,9 @@ class Decoder(nn.Module, ABC):
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.output = nn.Linear(width, words)
         if tied:
-            self.output.weight = self.embedding.weight
-        self.dropout = nn.Dropout(dropout)
+            self.output.register_parameter("weight", None)
+        self.tied = tied
+        self.dropout = Dropout(dropout)
 
     @abstractmethod
     def forward(self, regions: Tensor, words: Tensor) -> Tensor: ...
@@ -48,8 +50,8 @@ class Decoder(nn.Module, ABC):
         return self.dropout(self.embedding(words))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.dropout(hidden))
-        return logits
+        table = self.embedding.weight if self.tied else self.output.weight
+        return F.linear(self.dropout(hidden), table, self.output.bias)
 
 
 class Recurrent(Decoder):
@@ -143,8 +145,8 @@ class Block(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.own, self.own_out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.query, self.memory, self.cross_out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
-        self.inner = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.inner = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), Dropout(dropout), nn.Linear(4 * width, width))
+        self.dropout = Dropout(dropout)
 
     def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
         """(B, T, parts D) to `parts` tensors (B, heads, T, D / heads)."""
@@ -163,7 +165,10 @@ class Block(nn.Module):
         query, key, value = self._split(self.own(self.norms[0](x)), 3)
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
-        found = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
+        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
+        if past is None:
+            scores = scores.masked_fill(scores.new_ones(scores.shape[2:], dtype=torch.bool).triu(1), -torch.inf)
+        found = scores.float().softmax(3).to(value.dtype) @ value
         x = x + self.dropout(self.own_out(found.transpose(1, 2).flatten(2)))
         # All sentences of a picture look at its regions at once.
         (query,) = self._split(self.query(self.norms[1](x)).view(memory[0].shape[0], -1, x.shape[2]), 1)

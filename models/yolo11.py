@@ -34,7 +34,7 @@ class YOLO11(YOLOv8):
         super().__init__(replace(shape, outputs=COCO) if coco else shape, scale, floor, iou, most)
         self.coco = coco
         if coco:
-            head: Any = self.model.model[-1]
+            head: Any = self.model.model[-1]  # type: ignore[index]
             head.nc, head.no = len(coco), len(coco) + 4 * head.reg_max
             for branch in head.cv3:
                 whole = branch[-1]

@@ -83,7 +83,7 @@ def adopt(profile: Profile, names: list[str] | None = None) -> dict[str, str]:
         moved += [(was[entry["path"]], entry) for entry in recorded[name]["outs"] if entry["path"] in was]
         if (former := renamed.stages.get(name)) and former != name:
             del recorded[former]
-    lockfile.write(folder, dict(sorted(recorded.items())))
+    lockfile.write(folder, recorded)
     return refused
 
 

@@ -25,10 +25,10 @@ from tasks.params.face_settings import FindFaces
 from tasks.profile import Profile
 
 # Pixels of the long side, one look each, and by how much all but the first may enlarge a photograph; overlaps from which of two boxes one
-# stays; shares of a box within a surer one; and lowest scores. Of choices that come out equal the first stands. 2,048 pixels are for
-# photographs that are larger than those of validation.
+# stays; shares of a box within a surer one; and lowest scores. Of choices that come out equal the first stands. Sizes
+# that would enlarge validation's photographs by more than that are for larger ones.
 LOOKS = (
-    ((512, 2048), 1.0), ((640, 2048), 1.0), ((1024, 2048), 1.0), ((512, 1024, 2048), 1.75), ((640, 1024, 2048), 1.75), ((320, 640, 1024, 2048), 1.75),
+    ((512, 1024, 2048), 1.0), ((640, 1024, 2048), 1.0), ((1024, 2048), 1.0), ((512, 1024, 2048), 1.75), ((640, 1024, 2048), 1.75),
 )  # fmt: skip
 OVERLAPS = (0.5, 0.4, 0.3, 0.6)
 INSIDES = (0.8, 0.6, 1.0)

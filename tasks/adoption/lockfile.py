@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.utils.serialize import parse_yaml
 
+from tasks.common import quick_dvc
 from tasks.common.errors import Error
 from tasks.common.files import write_text
 
@@ -78,11 +80,12 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def write(folder: Path, recorded: Mapping[str, Any]) -> None:
-    """Write the stages; the file appears whole or not at all."""
-    # By way of JSON, since YAML names what occurs twice, and DVC never does.
-    stages = json.loads(json.dumps(dict(recorded)))
-    text = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False, allow_unicode=True, width=10**6)
-    write_text(folder / "dvc.lock", text)
+    """Write the stages, laid out as DVC does it; the file appears whole or not at all."""
+    text = yaml.safe_dump({"schema": "2.0", "stages": dict(recorded)}, sort_keys=False, allow_unicode=True)
+    # DVC's own reader: of YAML 1.2, to which other words are numbers.
+    stages = parse_yaml(text, "dvc.lock")["stages"]
+    blocks = [block for name, stage in stages.items() for block in quick_dvc.written({name: stage}).values()]
+    write_text(folder / "dvc.lock", quick_dvc.HEAD + "".join(blocks))
 
 
 def entry(folder: Path, path: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Faces in photographs: a YOLO on letterboxed views, each photograph at several sizes, crowds enlarged as well.
+"""Faces in photographs: a YOLO on letterboxed views, each photograph at several sizes, crowds as large as they are as well.
 
 A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size. Batches
 have a fixed number of rows, of which those that are not filled are grey, and few shapes: full ones are faster, those of mixed photographs seldom full.
@@ -87,9 +87,9 @@ class Faces:
         return [View(index, height, width, size) for size in sizes]
 
     def _closer(self, index: int, image: np.ndarray) -> list[View]:
-        """A crowd once more, enlarged; not where it was seen as large as that."""
+        """A crowd once more, as large as it is; not where it was seen so."""
         height, width = image.shape[:2]
-        size = int(min(self.settings.crowd_size, max(height, width) * self.settings.crowd_enlarge)) // STRIDE * STRIDE
+        size = min(self.settings.crowd_size, max(height, width)) // STRIDE * STRIDE
         return [View(index, height, width, size)] if size > self._views(index, image)[-1].size else []
 
     @torch.inference_mode()

@@ -1,5 +1,4 @@
-"""How well faces were found in whole photographs: average precision, recall by size and by faces in a photograph, with and without
-enlarging crowds."""
+"""How well faces were found in whole photographs: average precision, recall by size and by faces in a photograph."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -36,22 +35,13 @@ class Detector(Protocol):
 
 
 def measure(files: Files, settings: Annotate, truth: Mapping[str, Item], folder: Path, out: Out) -> dict[str, float]:
-    """Metrics (`tasks.faces.metrics`) of all photographs of `folder` that have boxes; tables and a figure are written.
-
-    Beside those of `evaluated` there are `*_without_enlarging`: the same, with no photograph a crowd.
-    """
+    """Metrics (`evaluated`) of all photographs of `folder` that have boxes; tables and a figure are written."""
     find, threshold = files.find, files.find.threshold
     assert threshold is not None
     names = [name for name, item in truth.items() if item.boxes is not None]
     objects, whole = read_objects(names, truth, folder, settings.largest)
-    scores: dict[str, float] = {}
-    for suffix, crowd in (("", find.crowd), ("_without_enlarging", 10**9)):
-        faces = Faces.load(files.faces, find.model_copy(update={"crowd": crowd}), precision=settings.precision)
-        found = stacked(detect(faces, whole, folder, settings.largest))
-        scores |= {
-            f"{key}{suffix}": value for key, value in evaluated(found, objects, threshold, None if suffix else out).items()
-        }
-    return scores
+    faces = Faces.load(files.faces, find, precision=settings.precision)
+    return evaluated(stacked(detect(faces, whole, folder, settings.largest)), objects, threshold, out)
 
 
 def evaluated(found: np.ndarray, objects: pd.DataFrame, threshold: float, out: Out | None = None) -> dict[str, float]:

@@ -16,9 +16,6 @@ FOUND = (
     Metric("recall", "Recall", 100, 2, "%"),
     Metric("precision", "Precision", 100, 2, "%"),
     Metric("f1", "F1", 100, 2, "%"),
-    Metric("map50_without_enlarging", "AP without enlarging crowds", 100, 2, "%"),
-    Metric("recall_without_enlarging", "Recall without enlarging crowds", 100, 2, "%"),
-    Metric("precision_without_enlarging", "Precision without enlarging crowds", 100, 2, "%"),
 )
 METRICS = (*TRUST, *FOUND)
 FIGURES = (

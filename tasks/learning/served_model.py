@@ -1,6 +1,7 @@
 """A network as MLflow serves it: the model's folder names this module, and nothing is pickled.
 
-Takes uint8 images (N, H, W, C), colour in RGB order. What it returns is its kind's to say (`answer` of `tasks/kinds/<kind>/use.py`).
+Takes uint8 images (N, H, W, C), colour in RGB order. What it returns is its kind's to say, in `tasks/kinds/<kind>/use.py`: `answer` of what
+the network makes of them, or `serve`, where there is more to an answer than one run of the network.
 The class names stand in the model's metadata.
 """
 
@@ -22,8 +23,11 @@ class ServedModel:
         self.network, self.configuration = files.load(weights, self.device)
 
     def predict(self, model_input: np.ndarray) -> np.ndarray:
-        outputs = tensors.predict(self.network, model_input, self.device, precision="fp32")
-        answers: np.ndarray = kinds.part(self.configuration.task, "use").answer(outputs)
+        use = kinds.part(self.configuration.task, "use")
+        if hasattr(use, "serve"):
+            answers: np.ndarray = use.serve(self.network, self.configuration, model_input)
+        else:
+            answers = use.answer(tensors.predict(self.network, model_input, self.device, precision="fp32"))
         return answers
 
 

@@ -44,8 +44,9 @@ class FindFaces(Block):
     inside: float | None = Field(
         None, gt=0, le=1, description="a box of which more lies within a surer one goes; null: as chosen for the weights"
     )
-    crowd: int = Field(12, ge=0, description="photographs with so many faces are looked at once more, enlarged; 0: all")
-    crowd_enlarge: float = Field(3.2, ge=1, description="by how much")
+    crowd: int = Field(
+        12, ge=0, description="photographs with so many faces are looked at once more as large as they are; 0: all"
+    )
     crowd_size: Size = Field(2048, description="in this size at most")
     batch: int = Field(
         1,

@@ -28,7 +28,8 @@ def beam(decoder: Decoder, regions: Tensor, length: int, width: int = 3, penalty
     has not ended after `length` - 1 words ends there. The length penalty is that of Wu et al. 2016 without its constant.
     """
     batch, device = len(regions), regions.device
-    state: State = {name: tensor.repeat_interleave(width, 0) for name, tensor in decoder.begin(regions).items()}
+    begun: State = {name: tensor.repeat_interleave(width, 0) for name, tensor in decoder.begin(regions).items()}
+    state = begun
     words = torch.full((batch, width, 1), START, device=device)
     looked = regions.new_zeros(batch, width, 0, regions.shape[1], dtype=torch.float32)
     # At first all rows of a beam are the same: one of them counts.
@@ -52,7 +53,8 @@ def beam(decoder: Decoder, regions: Tensor, length: int, width: int = 3, penalty
         words = torch.cat([_rows(words, rows), chosen[:, :, None]], 2)
         looked = torch.cat([_rows(looked, rows), _rows(shares.float().view(batch, width, 1, -1), rows)], 2)
         flat = (rows + torch.arange(batch, device=device)[:, None] * width).flatten()
-        state = {name: tensor[flat] for name, tensor in state.items()}
+        # What is as it was at the beginning is the same for all of a beam.
+        state = {name: tensor if tensor is begun[name] else tensor[flat] for name, tensor in state.items()}
         if ended.all():
             break
     return Sentences(words[:, 0, 1:], (total / counts**penalty)[:, 0], looked[:, 0])

@@ -1,7 +1,10 @@
 """Captioners: gradients by hand, losses without fill, and words that are none."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import models
 from models import Shape, caption
@@ -64,6 +67,25 @@ def test_every_parameter_learns_from_more_than_one_region(decoder: str) -> None:
     network.losses(torch.rand(2, 1280, 2, 2), SENTENCES).backward()
     still = [name for name, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum())]
     assert still == []
+
+
+@pytest.mark.parametrize("decoder", ["rnn", "lstm", "attention", "transformer"])
+def test_one_table_for_words_in_and_out_is_saved_and_loaded(decoder: str, tmp_path: Path) -> None:
+    built = [caption.build(Shape(3, 8, 64), decoder=decoder, width=16, tied=True).eval() for _ in range(2)]
+    network, other = built
+    table = network.decoder.embedding.weight
+    assert [name for name, p in network.decoder.named_parameters() if p.shape == table.shape] == ["embedding.weight"]
+    stem = torch.rand(2, 1280, 2, 2)
+    network.losses(stem, SENTENCES).backward()
+    # A word that no sentence begins or goes on with learns from the output alone.
+    assert table.grad[7].abs().sum() > 0
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    other.load_state_dict(load_file(tmp_path / "w.safetensors"))
+    with torch.no_grad():
+        logits, loaded = (one.decoder.logits(one.decoder(one.see(stem), SENTENCES)) for one in built)
+        hidden = network.decoder(network.see(stem), SENTENCES)
+    assert torch.equal(logits, loaded)
+    assert torch.allclose(logits, hidden @ table.T + network.decoder.output.bias, atol=1e-5)
 
 
 @pytest.mark.parametrize(("frozen", "learns"), [(19, 0), (18, 1), (14, 5)])

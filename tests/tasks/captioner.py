@@ -11,11 +11,11 @@ from tests import backbone
 WORDS = (*SPECIAL, "a", "dog", "cat", "runs", "on", "snow", "grass")
 
 
-def write(path: Path, size: int = 64, decoder: str = "attention") -> Path:
-    """Write the weights of an LSTM with attention."""
+def write(path: Path, size: int = 64, decoder: str = "attention", tied: bool = False) -> Path:
+    """Write the weights of a captioner, by default an LSTM with attention."""
     torch.manual_seed(0)
     configuration = weights.Configuration(
-        experiment="caption-attention", task="caption", network="caption", architecture={"width": 16, "decoder": decoder}, inputs=3, outputs=len(WORDS),
+        experiment="caption-attention", task="caption", network="caption", architecture={"width": 16, "decoder": decoder, "tied": tied}, inputs=3, outputs=len(WORDS),
         size=size, extra={"length": 7}, classes=WORDS, seed=0, git_commit="", data_hash="",
     )  # fmt: skip
     network = configuration.build()

@@ -37,6 +37,12 @@ def answer(outputs: np.ndarray) -> np.ndarray:
     return outputs.astype(np.int64)
 
 
+def serve(network: nn.Module, configuration: Configuration, pixels: np.ndarray) -> np.ndarray:
+    """Sentences, text (N,), of photographs, uint8 (N, size, size, 3): what MLflow's model returns."""
+    parts = [pixels[start : start + describe.BATCH] for start in range(0, len(pixels), describe.BATCH)]
+    return np.array([said.text for part in parts for said in captions(network, configuration, part, "fp32")], str)
+
+
 def square(pixels: np.ndarray, configuration: Configuration) -> np.ndarray:
     """A photograph, uint8 (H, W, 1 or 3), as the captioner is given it: uint8 (size, size, 3)."""
     colour, size = as_channels(pixels, 3), configuration.size

@@ -54,7 +54,7 @@ def test_a_crowd_is_looked_at_closer() -> None:
             crowd[128 * row + 32 : 128 * row + 96, 128 * column + 32 : 128 * column + 96] = small
     # Seen whole, each portrait has 16 pixels.
     whole = load(crowd=10_000).detect([crowd])[0]
-    closer = load(crowd=0, crowd_enlarge=2.0).detect([crowd])[0]
+    closer = load(crowd=0).detect([crowd])[0]
     cells = {(int(x // 128), int(y // 128)) for x, y in map(middle, closer)}
     assert len(closer) > len(whole)
     assert len(cells) >= 9
@@ -71,9 +71,9 @@ def test_a_photograph_is_looked_at_in_sizes_that_hardly_enlarge_it(side: int, en
     assert [view.size for view in faces._views(0, np.zeros((side // 2, side, 3), np.uint8))] == sizes
 
 
-@pytest.mark.parametrize(("side", "size"), [(400, 1280), (1000, 2048), (150, None), (4096, None)])
+@pytest.mark.parametrize(("side", "size"), [(400, None), (1000, 992), (3000, 2048)])
 def test_a_crowd_is_not_looked_at_twice_in_one_size(side: int, size: int | None) -> None:
-    faces = load(sizes=(512, 2048))
+    faces = load(sizes=(512,))
     assert [view.size for view in faces._closer(0, np.zeros((side, side // 2, 3), np.uint8))] == ([size] if size else [])
 
 

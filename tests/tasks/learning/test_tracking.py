@@ -15,8 +15,10 @@ import pytest
 from torch import nn
 
 from tasks import config
+from tasks.kinds.caption import use
 from tasks.learning import relocated, tensors, tracking, weights
 from tasks.profile import Profile
+from tasks.words.vocabulary import SPECIAL
 
 MakeProfile = Callable[..., Profile]
 # The MLflow experiment of all that learn from the data of `classes`.
@@ -34,6 +36,12 @@ NETWORKS = {
 }
 LARGE = {
     "detect": {"network": "yolov8", "architecture": {}, "outputs": 3, "classes": CLASSES, "threshold": 0.5},
+    "caption": {
+        "network": "caption",
+        "architecture": {"width": 8, "heads": 2},
+        "outputs": 7,
+        "classes": (*SPECIAL, "a", "red", "dog"),
+    },
     "compress": {"network": "codec", "architecture": {"width": 8, "features": 8, "hidden": 8, "blocks": 1}, "outputs": 3},
 }
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
@@ -206,6 +214,23 @@ def test_a_model_of_images_returns_images(make_profile: MakeProfile, tmp_path: P
     expected = tensors.to_bytes(tensors.predict(logged.network, IMAGES, precision="fp32"))
     assert outputs.dtype == np.uint8
     np.testing.assert_array_equal(outputs, expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning:mlflow")
+def test_a_model_of_captions_returns_sentences(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    logged = log_model(make_profile(), "caption", tmp_path, images)
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    sentences = pyfunc.load_model(f"runs:/{logged.run.id}/model").predict(images)
+    assert sentences.shape == (3,)
+    assert all({*sentence.split()} <= {"a", "red", "dog"} for sentence in sentences)
+    _, configuration = weights.load(tmp_path / "weights.safetensors")
+    assert [*sentences] == [said.text for said in use.captions(logged.network, configuration, images, "fp32")]
+    assert max(map(len, sentences)) > 0
+    signature = Model.load(Path(client.download_artifacts(logged.run.id, "model", str(tmp_path)))).signature
+    assert json.loads(signature.to_dict()["outputs"])[0]["tensor-spec"] == {"dtype": "str", "shape": [-1]}
 
 
 def test_a_model_says_what_it_takes_and_holds_no_pickle(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:

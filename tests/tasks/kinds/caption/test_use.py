@@ -40,10 +40,12 @@ def test_the_middle_square_of_what_learned_from_middle_squares(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoder", ["lstm", "attention", "transformer"])
-def test_both_parts_as_onnx_say_what_the_network_says(decoder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("decoder", "tied"), [("lstm", False), ("attention", False), ("transformer", False), ("transformer", True)]
+)
+def test_both_parts_as_onnx_say_what_the_network_says(decoder: str, tied: bool, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    network, configuration = weights.load(captioner.write(tmp_path / "w.safetensors", decoder=decoder))
+    network, configuration = weights.load(captioner.write(tmp_path / "w.safetensors", decoder=decoder, tied=tied))
     use.export(network.to(memory_format=torch.contiguous_format), configuration, tmp_path / "w.onnx")
     encoder, step = (onnxruntime.InferenceSession(path) for path in (tmp_path / "w.onnx", use.step_file(tmp_path / "w.onnx")))
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
