@@ -18,21 +18,21 @@ from tasks.kinds.caption.use import BEAM
 from tasks.words.captioner import Settings
 
 SHOWN = 100  # sentences beside a run; the others stand in the folder
-run_captions = task(name="caption", cache_policy=NO_CACHE, log_prints=True)(captioning.caption)
+run_captions = task(name="write captions", cache_policy=NO_CACHE, log_prints=True)(captioning.caption)
 
 
 @task(cache_policy=NO_CACHE)
 def publish(summary: dict[str, Any], to: Path) -> None:
     """Show the first sentences, and what could not be read, beside the run."""
-    table = pd.read_parquet(to / "captions.parquet", columns=["image_path", "caption", "reason"])
-    unread = table[table["reason"] != ""]
-    rows = [{"photograph": path, "sentence": said} for path, said, _ in table.drop(unread.index)[:SHOWN].values.tolist()]
-    rows += [{"photograph": path, "sentence": reason} for path, _, reason in unread.values.tolist()]
+    table = pd.read_parquet(to / "captions.parquet")
+    read, unread = table[table["reason"] == ""][:SHOWN], table[table["reason"] != ""]
+    said = [*zip(read.image_path, read.caption), *zip(unread.image_path, unread.reason)]
+    rows = [{"photograph": path, "sentence": sentence} for path, sentence in said]
     description = (
         f"{summary['captions']} with sentences, {summary['unreadable']} unreadable; {summary['done']} looked at, "
         f"{summary['unchanged']} known from before; all of them in {to}"
     )
-    create_table_artifact(rows, key="caption", description=description)
+    create_table_artifact(rows, key="captions", description=description)
 
 
 @flow(flow_run_name="caption-{source}")

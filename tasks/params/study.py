@@ -17,7 +17,7 @@ EMBEDDED = Path(__file__).resolve().parents[2] / "models" / "weights"
 def embedded_classifiers() -> list[str]:
     """The names of the weights in models/weights/ that are classifiers, by their cards."""
     cards = {card.stem: json.loads(card.read_bytes()) for card in sorted(EMBEDDED.glob("*.json"))}
-    return [name for name, card in cards.items() if card["network"] != "yolov8"]
+    return [name for name, card in cards.items() if not card["network"].startswith("yolo")]
 
 
 class Study(Block):

@@ -152,7 +152,7 @@ def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     assert {s["schedule"]["timezone"] for d in deployments if d["name"] in ("rebuild", "sweep") for s in d["schedules"]} == {
         "Europe/Berlin"
     }
-    everyone = {"rebuild", "sweep", "train", "evaluate", "study", "apply", "sample", "annotate", "inbox", "find"}
+    everyone = {"rebuild", "sweep", "train", "evaluate", "study", "apply", "sample", "annotate", "inbox", "find", "caption"}
     assert {d["name"] for d in deployments} == everyone
     assert {d["name"] for d in deployments if d["schedules"]} == {"rebuild", "sweep", "inbox"}
 

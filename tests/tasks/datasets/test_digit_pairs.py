@@ -62,7 +62,7 @@ def test_the_same_block_gives_the_same_pairs(pairs):
 
 def test_both_sets_are_made_of_the_files_of_their_digits():
     assert sets.source("pairs").files == sets.source("mnist").files
-    assert sets.source("pairs").within == "mnist"
+    assert sets.source("pairs").within == ("mnist",)
     assert sets.source("pairs-5k").packaged == sets.source("mnist-5k").packaged
 
 

@@ -90,7 +90,7 @@ def test_experiments_on_the_same_data_are_runs_of_one_experiment_and_say_how_the
     together = client.get_experiment_by_name(TOGETHER)
     assert together.tags["mlflow.experimentKind"] == "custom_model_development"
     notes = {run.info.run_name: run.data.tags["mlflow.note.content"] for run in client.search_runs([together.experiment_id])}
-    assert notes.keys() == {"classes-seed-0", "another-seed-0"}
+    assert notes.keys() >= {"classes-seed-0", "another-seed-0"}
     assert "dvc repro evaluate@another" in notes["another-seed-0"]
     assert client.get_experiment_by_name("unknown"), "a sweep, a study or photographs have one of their own"
 
