@@ -28,7 +28,7 @@ def test_a_folder_gets_sentences_and_what_was_unreadable_is_shown(make_profile: 
     sentences = [*pd.read_csv(to / "captions.csv")["caption"].dropna()]
     assert len(sentences) == 3
     with get_client(sync_client=True) as client:
-        artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["caption"])))
+        artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["captions"])))
     said = {str(artifact.description).partition(";")[2].partition(";")[0] for artifact in artifacts}
     assert said == {" 4 looked at, 0 known from before", " 0 looked at, 4 known from before"}
     for artifact in artifacts:
