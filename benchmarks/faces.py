@@ -79,7 +79,7 @@ def _measure(profile: Profile, peer_name: str, block: str, peer: centerface.Cent
     result = {
         "experiment": name, "system": "faces", "task": "annotate", "dataset": settings.source,
         "n_train": 0, "n_val": 0, "n_test": len(whole), "metrics": metrics, "val_metrics": {}, "published": [],
-        "thresholds": {"faces": threshold}, "enlarged": peer.scale, "parameters": centerface.PARAMETERS, "epochs": 0, "train_seconds": 0.0,
+        "thresholds": {"faces": threshold}, "enlarged": peer.scale, "parameters": peer.parameters, "epochs": 0, "train_seconds": 0.0,
         "weights": {"faces": centerface.SHA256}, "device": devices.describe(torch.device("cpu")), "precision": "fp32",
         "threads": torch.get_num_threads(), "seeds": [], "git_commit": provenance.git_commit(profile.root), "versions": provenance.versions(),
     }  # fmt: skip

