@@ -61,6 +61,17 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
+def normal(x: Tensor) -> Tensor:
+    """Each map of x (N, C, H, W) with the mean 0 and the deviation 1; bf16 has too few digits for that, so it is done in fp32.
+
+    `F.instance_norm` does the same, and gives back another order of memory than `channels_last`, which the next layers would pay for.
+    """
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2).float()
+    centred = pixels - pixels.mean(1, keepdim=True)
+    scaled = centred * (centred.square().mean(1, keepdim=True) + 1e-5).rsqrt()
+    return scaled.to(x.dtype).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+
+
 class Mapping(nn.Sequential):
     """z (N, latent) to w (N, latent)."""
 
@@ -98,9 +109,7 @@ class Styled(nn.Module):
         if self.modulated:
             return x
         scale, shift = style.chunk(2, 1)
-        # bf16 has too few digits for a variance.
-        normal = F.instance_norm(x.float(), eps=1e-5).to(x.dtype)
-        return normal * (1 + scale) + shift
+        return normal(x) * (1 + scale) + shift
 
     def _modulated(self, x: Tensor, style: Tensor) -> Tensor:
         """Weights scaled by the style, and so that each output has the variance 1: by scaling what goes in and what comes out."""
@@ -229,7 +238,8 @@ class StyleGAN(Generator):
     def training_step(self, inputs: Tensor, targets: Tensor, updates: Any) -> dict[str, Tensor]:
         """The discriminator's step, then the generator's, each where it is due."""
         real = 2 * inputs - 1
-        scores = self.discriminator(torch.cat([real, self._fake(len(real)).detach().to(real.dtype)])).float()
+        fake = self._fake(len(real))
+        scores = self.discriminator(torch.cat([real, fake.detach().to(real.dtype)])).float()
         real_scores, fake_scores = scores.chunk(2)
         judged = F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean()
         loss = judged
@@ -239,7 +249,7 @@ class StyleGAN(Generator):
             updates["discriminator"](loss)
 
         self.discriminator.requires_grad_(False)
-        fooled = F.softplus(-self.discriminator(self._fake(len(real))).float()).mean()
+        fooled = F.softplus(-self.discriminator(fake).float()).mean()
         if updates.due("generator"):
             updates["generator"](fooled)
         self.discriminator.requires_grad_(True)

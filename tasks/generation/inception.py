@@ -76,7 +76,7 @@ class Inception(nn.Module):
         return network.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers((enlarge(x) - 128) / 128).mean((2, 3))
+        return self.layers((enlarge(x) - 128) / 128).float().mean((2, 3))
 
 
 def enlarge(x: Tensor) -> Tensor:

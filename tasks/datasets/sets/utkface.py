@@ -1,8 +1,10 @@
 """UTKFace: 23,708 aligned faces, with age and gender in their names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from tasks.common.errors import Error
 from tasks.datasets import archives
@@ -13,6 +15,10 @@ ARCHIVE = "UTKFace.tar.gz"
 # <age>_<gender>_<race>_<time>: years up to 116, 0 (male) or 1 (female), 0 to 4.
 NAME = re.compile(r"([0-9]{1,3})_([01])_[0-4]_[0-9]+\.jpg\.chip\.jpg")
 OLDEST = 116
+# From this age on a face counts as an older one: the middle of the published ages.
+OLDER = 30
+# Its pictures are faces, so that samples of them are shown to a detector.
+FACES = True
 
 SOURCE = Dataset(
     "for non-commercial research only; the photographs belong to their owners",
@@ -51,3 +57,12 @@ def read(folder: Path, _: Settings) -> Raw:
             yield archives.tail(name, 1), content
 
     return Raw(items, images, (), problems)
+
+
+def attributes(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """What the files' names say of each face, (N,): `older` (30 years and more) and `female`, 0 or 1, -1 where a name lacks it."""
+    matches = [match if (match := NAME.fullmatch(name)) and int(match[1]) <= OLDEST else None for name in names]
+    return {
+        "older": np.array([int(int(m[1]) >= OLDER) if m else -1 for m in matches]),
+        "female": np.array([int(m[2]) if m else -1 for m in matches]),
+    }

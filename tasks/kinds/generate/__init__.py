@@ -34,6 +34,9 @@ METRICS = (
     Metric("log_likelihood_z", "Log likelihood of z", 1, 2, "nats"),
     Metric("path_length_z", "Path length in z", 1, 1, less_is_better=True, tolerance=1e9),
     Metric("path_length_w", "Path length in w", 1, 1, less_is_better=True, tolerance=1e9),
+    Metric("separability_z", "Linear separability of z", 1, 2, less_is_better=True, tolerance=1e9),
+    Metric("separability_w", "Linear separability of w", 1, 2, less_is_better=True, tolerance=1e9),
+    Metric("faces_found", "Faces found in samples, beside those in images", 100, 1, "%", tolerance=0.05),
     Metric("samples_per_second", "Samples a second", 1, 0, tolerance=1e9),
 )
 FIGURES = (

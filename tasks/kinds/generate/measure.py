@@ -1,6 +1,7 @@
 """What an evaluation of a generator measures and writes: its samples beside the test images, its likelihood, and pictures by rule."""
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tasks.common import bars
+from tasks.common import bars, devices
 from tasks.common.errors import Error
-from tasks.datasets.data import Data, info
+from tasks.datasets import sets
+from tasks.datasets.data import SPLITS, Data, info
 from tasks.generation.distances import frechet, kernel
+from tasks.generation.features import inception_features
+from tasks.generation.inception import INSTALL, PACKAGE, installed
 from tasks.generation.manifold import manifold
 from tasks.imaging.figures import save
 from tasks.kinds.generate import data, features, figures, halves, styles
@@ -24,11 +28,11 @@ from tasks.learning.tensors import to_bytes, to_float
 
 # Of the likelihood: samples an image, and images at once.
 IMPORTANCE, BATCH = 200, 100
-# How many samples are looked at by FID's Inception, which takes a fifth of a second each: 10,000 for `fid`, 0 for none. Only where a data
-# set asks for 10,000 samples at all.
-INCEPTION, WHOLE = 0, 10_000
+# So many samples are looked at by FID's Inception, where a data set asks for as many.
+WHOLE = 10_000
 # Of the manifolds (Kynkäänniemi et al. 2019), and how many of each set are looked at.
 NEIGHBOURS, MOST = 3, 5000
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,10 @@ class Outputs:
 def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
     """Samples of a generator, and its metrics on test.
 
-    `kid` and the manifolds are measured in the features of Inception, of `INCEPTION` samples of the first seed; `fid` and `fid_floor` only
-    where these are 10,000. Raises Error for samples that are not finite, and for a judge of other images.
+    The distances and manifolds in the features of Inception are of the first seed's 10,000 samples: against test, and where test has fewer
+    images against all images (`fid_all`). They are left out where Inception's package is not installed, and the log says so.
+
+    Raises Error for samples that are not finite, and for a judge of other images.
     """
     network, device = test.network, test.device
     count = int(test.info.settings["samples"])  # type: ignore[call-overload]
@@ -73,11 +79,14 @@ def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
         measured |= {"bits_sha256": hashlib.sha256(bits.numpy().tobytes()).hexdigest(), "importance_samples": IMPORTANCE}
     if styles.has_styles(network):
         numbers |= styles.path_lengths(network)
+        numbers |= _faces(test, pictures, measured)
     if hasattr(network, "log_density"):
         numbers["log_likelihood_z"] = _log_likelihood(network, real.to(device), labels.to(device))
-    if test.first and INCEPTION and count >= WHOLE:
-        numbers |= _inception(test, pictures[:INCEPTION], INCEPTION)
-        measured["inception_samples"] = INCEPTION
+    if test.first and count >= WHOLE:
+        if installed():
+            numbers |= _inception(test, pictures[:WHOLE], measured)
+        else:
+            log.warning("fid, kid and the manifolds are not measured: %s has Inception's weights; run: %s", PACKAGE, INSTALL)
     return Outputs(pictures, asked.cpu().numpy() if asked is not None else None, measured), numbers
 
 
@@ -145,20 +154,45 @@ def likelihood(network: torch.nn.Module, binary: Tensor, labels: Tensor, seed: i
     return torch.cat([network.nll(x, y, generator, IMPORTANCE) for x, y in bars.track(batches, "likelihood")])  # type: ignore[operator]
 
 
-def _inception(test: Test, fake: np.ndarray, wanted: int) -> dict[str, float]:
-    """Distances and manifolds in the features of Inception. Raises Error where its weights are not installed."""
-    from tasks.generation.features import inception_features
+def _faces(test: Test, pictures: np.ndarray, measured: dict[str, object]) -> dict[str, float]:
+    """Of samples of faces: whether lines tell their attributes, and in how many a face is found, as a share of those with one in test."""
+    known = sets.find(test.info.dataset) if test.info.dataset in sets.names() else None
+    numbers: dict[str, float] = {}
+    if attributes := getattr(known, "attributes", None):
+        found, right = styles.separabilities(test.network, Data(test.data.folder, "train"), test.data, attributes)
+        numbers |= found
+        measured |= {f"sorter_right_{name}": round(share, 4) for name, share in right.items()}
+    if getattr(known, "FACES", False):
+        from tasks.generation.faces import share_found
+
+        ours = np.asarray(test.data.images)
+        theirs, real = share_found(pictures[: len(ours)]), share_found(ours)
+        numbers["faces_found"] = theirs / max(real, 1e-9)
+        measured |= {"faces_found_samples": round(theirs, 4), "faces_found_images": round(real, 4)}
+    return numbers
+
+
+def _inception(test: Test, fake: np.ndarray, measured: dict[str, object]) -> dict[str, float]:
+    """Distances and manifolds in the features of Inception."""
+    parts = {name: Data(test.data.folder, name).images for name in SPLITS}
+    whole = len(parts["test"]) >= WHOLE
+    real = parts["test"] if whole else np.concatenate([*parts.values()])
+    precision = devices.precision("auto", test.device)
 
     def look(images: np.ndarray, title: str) -> np.ndarray:
-        return inception_features(np.ascontiguousarray(images[:wanted]), _kept(test.data.folder), test.device, title)
+        return inception_features(
+            np.ascontiguousarray(images[:WHOLE]), _kept(test.data.folder), test.device, f"Inception: {title}", precision
+        )
 
-    train = Data(test.data.folder, "train").images
-    theirs, ours = look(fake, "Inception: samples"), look(test.data.images, "Inception: test")
-    first = look(train[np.linspace(0, len(train) - 1, min(wanted, len(train))).astype(int)], "Inception: train")
-    precision, recall = manifold(ours[:MOST], theirs[:MOST], NEIGHBOURS)
-    numbers = {"kid": kernel(theirs, ours), "precision_manifold": precision, "recall_manifold": recall}
-    if len(theirs) >= WHOLE:
-        numbers |= {"fid": frechet(theirs, ours), "fid_floor": frechet(first, ours)}
+    theirs, ours = look(fake, "samples"), look(real, "test" if whole else "images")
+    inside, covered = manifold(ours[:MOST], theirs[:MOST], NEIGHBOURS)
+    numbers = {"kid": kernel(theirs, ours), "precision_manifold": inside, "recall_manifold": covered}
+    numbers["fid" if whole else "fid_all"] = frechet(theirs, ours)
+    if whole:
+        train = parts["train"]
+        chosen = np.linspace(0, len(train) - 1, min(WHOLE, len(train))).astype(int)
+        numbers["fid_floor"] = frechet(look(train[chosen], "train"), ours)
+    measured |= {"inception_samples": len(theirs), "inception_images": len(ours), "inception_precision": precision}
     return numbers
 
 

