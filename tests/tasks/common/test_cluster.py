@@ -82,6 +82,29 @@ def test_its_sockets_stand_in_a_short_folder_whatever_the_temporary_folder_is_ca
         assert not Path(path).exists(), "nothing is left"
 
 
+SMALL_SHARED_MEMORY = """
+import ray, shutil
+import numpy as np
+from tasks.common.cluster import connected
+
+assert shutil.disk_usage("/dev/shm").total == 16 << 20
+with connected(None, 80 << 20, 1):
+    images = ray.put(np.ones(40 << 20, dtype=np.uint8))
+    print(ray.get(ray.remote(lambda given: int(given.sum())).remote(images)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small /dev/shm is for root, on Linux")
+def test_a_small_shared_memory_is_enough() -> None:
+    """As in a container, which has 64 MB of it unless it is given more."""
+    mounted = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=16m tmpfs /dev/shm && exec "$@"', "sh")
+    command = [*mounted, sys.executable, "-c", SMALL_SHARED_MEMORY]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(40 << 20)]
+
+
 def test_without_a_short_folder_the_user_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "SESSION", 1000)
     with pytest.raises(Error, match="set TMPDIR"), cluster.connected(None, 1):
