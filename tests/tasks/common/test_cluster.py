@@ -21,11 +21,11 @@ from tasks.common.cluster import connected
 
 @ray.remote
 def work():
-    return os.getpid()
+    return os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"]
 
 before = dict(os.environ)
 with connected(None, 80 << 20, 1) as present:
-    worker = ray.get(work.remote())
+    worker, gpus = ray.get(work.remote())
     us = psutil.Process()
     family = [us, *us.children(recursive=True)]
     assert worker in {p.pid for p in family}
@@ -39,7 +39,7 @@ with connected(None, 80 << 20, 1) as present:
         for environment in (dict(os.environ), stranger)
     )
 assert dict(os.environ) == before
-print(json.dumps({"listening": listening, "sockets": folders, "present": present, "known": known.stdout,
+print(json.dumps({"listening": listening, "sockets": folders, "present": present, "gpus": gpus, "known": known.stdout,
                   "unknown": unknown.stdout, "said": known.stderr + unknown.stderr}))
 """
 
@@ -57,7 +57,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("a temporary folder of a user with a long name") / ("x" * 60)
     home = tmp_path_factory.mktemp("home")
     folder.mkdir()
-    done = start({"TMPDIR": str(folder), "HOME": str(home)})
+    done = start({"TMPDIR": str(folder), "HOME": str(home), "CUDA_VISIBLE_DEVICES": "0"})
     assert done.returncode == 0, done.stderr
     assert not (home / ".ray").exists(), "nothing is written into the user's home"
     return json.loads(done.stdout.splitlines()[-1])
@@ -66,6 +66,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 def test_it_listens_on_loopback_alone(started: dict[str, list[str]]) -> None:
     assert len(started["listening"]) >= 4
     assert {address.removeprefix("::ffff:") for address in started["listening"]} == {"127.0.0.1"}
+
+
+def test_what_asks_for_no_gpu_sees_none(started: dict[str, str]) -> None:
+    assert started["gpus"] == ""
 
 
 def test_who_has_no_token_is_kept_out(started: dict[str, object]) -> None:
