@@ -164,7 +164,7 @@ class Run:
                 copy(weights, saved / "weights.safetensors")
                 _copy_code(saved / "code")
                 # Written here and not by `pyfunc.save_model`, which reads the records of all installed packages: seconds a training.
-                write_text(saved / "requirements.txt", "".join(f"{package}=={version(package)}\n" for package in PACKAGES))
+                write_text(saved / "requirements.txt", "".join(f"{package}=={_public(package)}\n" for package in PACKAGES))
                 environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
                 write_text(saved / "python_env.yaml", yaml.safe_dump(environment))
                 described = Model(
@@ -382,6 +382,11 @@ def _find(client: "MlflowClient", run_id: str) -> Any:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
+
+
+def _public(package: str) -> str:
+    """The version that every index has: `2.14.1` of a `2.14.1+cpu`, which meets it too."""
+    return version(package).partition("+")[0]
 
 
 @cache
