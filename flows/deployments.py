@@ -9,7 +9,7 @@ import psutil
 import typer
 from prefect import Flow, get_client, serve
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.schedules import Cron as CronSchedule
 from prefect.schedules import Interval
@@ -32,6 +32,8 @@ from tasks.common.errors import Error
 
 # Runs, each a process; those that are late wait.
 AT_ONCE = 3
+# A laptop that slept three nights has three rebuilds due: the first runs, and the others are cancelled.
+ONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 # Seconds between looks into the inbox.
 INBOX_EVERY = 300.0
 
@@ -51,8 +53,18 @@ def main(
     """Serve the flows until Ctrl-C; schedules pause when it ends, so that no missed runs pile up."""
     if end_left:
         end_left_runs()
+    serve(
+        *deployments(profile, cron, every, sweep_cron, sweep_every, sweep_budget, timezone or local_timezone()),
+        print_starting_message=False,
+        limit=AT_ONCE,
+    )
+
+
+def deployments(
+    profile: str, cron: str, every: float | None, sweep_cron: str, sweep_every: float | None, sweep_budget: float, zone: str
+) -> list[RunnerDeployment]:
+    """What is served. Raises Error for a schedule or a time zone that does not exist."""
     parameters: dict[str, Any] = {"profile": profile}
-    zone = timezone or local_timezone()
 
     def deployment(flow: Flow[..., Any], name: str, given: dict[str, Any], *tags: str, **more: Any) -> RunnerDeployment:
         # The first paragraph: what follows is about Python.
@@ -68,16 +80,18 @@ def main(
         )
         return offer(made, profile)
 
-    def scheduled(flow: Flow[..., Any], given: dict[str, Any], option: str, when: str, seconds: float | None) -> RunnerDeployment:
+    def scheduled(
+        flow: Flow[..., Any], given: dict[str, Any], option: str, when: str, seconds: float | None, **more: Any
+    ) -> RunnerDeployment:
         try:
             schedule = Interval(seconds, timezone=zone) if seconds else CronSchedule(when, timezone=zone)
-            return deployment(flow, flow.name, given, "scheduled", schedule=schedule)
+            return deployment(flow, flow.name, given, "scheduled", schedule=schedule, **more)
         except ValueError as error:
             reason = str(error).splitlines()[-1]
             raise Error(f"{option} {when!r}, --timezone {zone!r}: {reason}") from None
 
-    serve(
-        scheduled(rebuild, parameters, "--cron", cron, every),
+    return [
+        scheduled(rebuild, parameters, "--cron", cron, every, concurrency_limit=ONE),
         scheduled(sweep, parameters | {"time_budget": sweep_budget}, "--sweep-cron", sweep_cron, sweep_every),
         deployment(
             annotate, "inbox", parameters | {"wait": True}, "scheduled", "faces", interval=INBOX_EVERY, concurrency_limit=1
@@ -85,9 +99,7 @@ def main(
         *(deployment(flow, flow.name, parameters, "on demand") for flow in (train, evaluate, study, apply, caption, sample)),
         deployment(annotate, annotate.name, parameters, "on demand", "faces"),
         deployment(find, find.name, {}, "on demand", "search"),
-        print_starting_message=False,
-        limit=AT_ONCE,
-    )
+    ]
 
 
 def local_timezone() -> str:

@@ -308,6 +308,8 @@ def main(
 
     A detector's have its boxes, which stand in OUT/detections.json in COCO's format too.
 
+    In a clean clone sobel-compact and sobel-autoencoder-per-image work at once: git carries their weights (models/weights). Others are trained first.
+
     What is finished is not done again. Files that cannot be used are listed in OUT/skipped.csv.
     """
     profile = config.load()

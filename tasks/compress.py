@@ -1,5 +1,6 @@
 """Compress photographs with the learned codec, and open what it wrote: `python -m tasks.compress [--open] IN OUT`."""
 
+import errno
 import os
 import sys
 import warnings
@@ -17,7 +18,7 @@ from tasks.codec import file
 from tasks.codec.library import Library, paths
 from tasks.common import bars
 from tasks.common.errors import Error
-from tasks.common.files import atomic
+from tasks.common.files import atomic, content
 from tasks.imaging.images import Undecodable
 from tasks.imaging.suffixes import SUFFIXES
 
@@ -25,24 +26,29 @@ from tasks.imaging.suffixes import SUFFIXES
 def convert(codecs: Library, source: Path, to: Path, quality: int | None) -> tuple[int, int]:
     """Compress a photograph at a quality, or open a compressed one (None); returns the bytes before and after. Raises Error."""
     try:
-        content = source.read_bytes()
+        read = content(source)
         with warnings.catch_warnings():
             # On damaged metadata, which do not touch the pixels.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
             if quality is None:
-                written = file.to_png(file.decompress(codecs.reader(content), content))
+                written = file.to_png(file.decompress(codecs.reader(read), read))
             else:
-                written = file.compress(codecs.writer, file.read_picture(content), quality)
+                written = file.compress(codecs.writer, file.read_picture(read), quality)
     except Undecodable as error:
         raise Error(f"{source}: {error}") from None
     except OSError as error:
         raise Error(f"{source}: {error.strerror or error}") from None
     except Error as error:
         raise Error(f"{source}: {error}") from None
-    with atomic(to) as temporary:
-        temporary.write_bytes(written)
-    return len(content), len(written)
+    try:
+        with atomic(to) as temporary:
+            temporary.write_bytes(written)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise Error(f"{source}: {error.strerror}") from None
+    return len(read), len(written)
 
 
 def outputs(source: Path, to: Path, opens: bool) -> dict[Path, Path]:
@@ -59,7 +65,7 @@ def outputs(source: Path, to: Path, opens: bool) -> dict[Path, Path]:
     if not source.is_dir():
         raise Error(f"{source}: no such file or folder")
     wanted = {file.SUFFIX} if opens else SUFFIXES
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in wanted and path.is_file())
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in wanted and not path.is_dir())
     if not found:
         raise Error(f"{source}: nothing to {'open' if opens else 'compress'}; known endings: {' '.join(sorted(wanted))}")
     short = [path.relative_to(source).with_suffix(ending) for path in found]

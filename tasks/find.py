@@ -110,7 +110,7 @@ def nearest(found: Found, query: np.ndarray, count: int) -> list[tuple[str, floa
 def look(encoder: Encoder, photograph: Path) -> np.ndarray:
     """The unit vector (D,) of a photograph. Raises Error for one that cannot be read."""
     try:
-        one = photographs.decode(photograph.read_bytes(), "", parallel.LARGER * encoder.size)
+        one = photographs.decode(files.content(photograph), "", parallel.LARGER * encoder.size)
     except OSError as error:
         raise Error(f"{photograph}: {error.strerror}") from None
     if one.pixels is None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tasks import config, kinds
 from tasks.common.errors import Error
@@ -91,7 +92,9 @@ def main() -> None:
     found = verify(profile)
     if all(one.verdict == "not rebuilt" for one in found):
         raise Error("nothing was rebuilt here; run: make rebuild, then make verify")
-    table = Table("experiment", "verdict", "metric", "committed", "here", "of what is allowed")
+    # Names are read whole on narrow terminals, too.
+    named, said = Column("experiment", no_wrap=True, overflow="fold"), Column("verdict", no_wrap=True)
+    table = Table(named, said, "metric", "committed", "here", "of allowed", box=SIMPLE_HEAD)
     for one in found:
         if one.metric:
             numbers = (one.metric.label, one.metric.text(one.committed), one.metric.text(one.here), f"{100 * one.share:.0f} %")

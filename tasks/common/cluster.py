@@ -22,7 +22,8 @@ from tasks.common.processors import processors
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # What asks for no GPU sees none: otherwise all trials of a sweep would share the first.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "0",
     # Ray's is 15: beside any other work, its workers would wait.

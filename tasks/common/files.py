@@ -109,6 +109,8 @@ def _flush(path: Path) -> None:
 
 
 def _name(folder: Path, name: str, suffix: str = "") -> Path:
+    # File systems allow 255 bytes, and a character takes four at most.
+    name = name[:40]
     return folder / f".{name}-tmp-{MACHINE}-{os.getpid()}-{os.urandom(6).hex()}{suffix}"
 
 
@@ -133,6 +135,16 @@ def write_text(path: Path, text: str, *, durable: bool = False) -> None:
 def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
     """Write `value` as JSON. Raises ValueError for NaN and infinities, which JSON does not have."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", durable=durable)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a regular file. Raises OSError for anything else, and does not wait for another process as a pipe would."""
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    with os.fdopen(number, "rb") as file:
+        return file.read()
 
 
 def sha256(path: Path) -> str:

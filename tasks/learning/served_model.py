@@ -1,7 +1,7 @@
 """A network as MLflow serves it: the model's folder names this module, and nothing is pickled.
 
-Takes uint8 images (N, H, W, C), colour in RGB order. What it returns is its kind's to say, in `tasks/kinds/<kind>/use.py`: `answer` of what
-the network makes of them, or `serve`, where there is more to an answer than one run of the network.
+Takes uint8 images (N, H, W, C), colour in RGB order, or what its kind's `example` is like. What it returns is its kind's to say, in
+`tasks/kinds/<kind>/use.py`: `answer` of what the network makes of images, or `serve`, where there is more to an answer than one run of it.
 The class names stand in the model's metadata.
 """
 
@@ -21,6 +21,11 @@ class ServedModel:
     def __init__(self, weights: Path) -> None:
         self.device = devices.choose("auto")
         self.network, self.configuration = files.load(weights, self.device)
+
+    def example(self, images: np.ndarray) -> np.ndarray:
+        """What the model is given, by example: `images`, or what its kind's `example` says."""
+        use = kinds.part(self.configuration.task, "use")
+        return use.example(self.configuration) if hasattr(use, "example") else images
 
     def predict(self, model_input: np.ndarray) -> np.ndarray:
         use = kinds.part(self.configuration.task, "use")

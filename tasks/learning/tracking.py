@@ -146,7 +146,7 @@ class Run:
     def log_model(self, weights: Path, example: np.ndarray) -> None:
         """Keep the network of a weights file as `runs:/<id>/model`, which `mlflow.pyfunc.load_model` loads without this project.
 
-        `example`: uint8 (N, H, W, C), for the signature. Nothing is pickled: the model is its weights and our code.
+        `example`: images, uint8 (N, H, W, C), for the signature; models that take no images have their kind's own. Nothing is pickled: the model is its weights and our code.
         """
 
         def write(client: "MlflowClient") -> None:
@@ -157,13 +157,14 @@ class Run:
             from tasks.learning import served_model
 
             served = served_model.ServedModel(weights)
+            given = served.example(example)
             model = client.create_logged_model(self._experiment, MODEL, self._id, model_type=served.configuration.task)
             with tempfile.TemporaryDirectory() as temporary:
                 saved = Path(temporary)
                 copy(weights, saved / "weights.safetensors")
                 _copy_code(saved / "code")
                 # Written here and not by `pyfunc.save_model`, which reads the records of all installed packages: seconds a training.
-                write_text(saved / "requirements.txt", "".join(f"{package}=={version(package)}\n" for package in PACKAGES))
+                write_text(saved / "requirements.txt", "".join(f"{package}=={_public(package)}\n" for package in PACKAGES))
                 environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
                 write_text(saved / "python_env.yaml", yaml.safe_dump(environment))
                 described = Model(
@@ -171,7 +172,7 @@ class Run:
                     run_id=self._id,
                     model_id=model.model_id,
                     model_uuid=model.model_id,
-                    signature=infer_signature(example, served.predict(example)),
+                    signature=infer_signature(given, served.predict(given)),
                     metadata=served.configuration.model_dump(mode="json"),
                 )
                 pyfunc.add_to_model(
@@ -381,6 +382,11 @@ def _find(client: "MlflowClient", run_id: str) -> Any:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
+
+
+def _public(package: str) -> str:
+    """The version that every index has: `2.14.1` of a `2.14.1+cpu`, which meets it too."""
+    return version(package).partition("+")[0]
 
 
 @cache

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tasks.apply import read
 from tasks.common import devices
 from tasks.common.errors import Error
-from tasks.common.files import sha256
+from tasks.common.files import content, sha256
 from tasks.imaging.images import Undecodable, as_channels, center_square
 from tasks.inside import CLASSIFIERS, backbones
 from tasks.inside.classes import FIVE, names
@@ -98,11 +98,13 @@ def check_size(size: int, smallest: int = SMALLEST, largest: int = LARGEST) -> i
 def photograph(path: Path) -> np.ndarray:
     """A photograph, uint8 (H, W, 3), as a viewer shows it. Raises Error for a file that is not there, cannot be read or is too small."""
     try:
-        pixels, _ = read(path.read_bytes())
+        pixels, _ = read(content(path))
     except FileNotFoundError:
         raise Error(f"{path}: no such file") from None
-    except (Undecodable, OSError) as error:
+    except Undecodable as error:
         raise Error(f"{path}: {error}") from None
+    except OSError as error:
+        raise Error(f"{path}: {error.strerror or error}") from None
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
         raise Error(f"{path}: {width} x {height} pixels, but at least {SMALLEST} a side are needed")

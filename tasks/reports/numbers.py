@@ -1,6 +1,6 @@
 """Numbers as the page shows them: our own, and beside those that were published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,6 +32,16 @@ class Comparison(BaseModel):
     note: str
     width: float
     width_published: float
+
+
+class Line(BaseModel):
+    """A line of a table: our value of a metric, and what was published for it."""
+
+    label: str = ""
+    ours: str = ""
+    published: str = ""
+    difference: str = ""
+    better: bool = False
 
 
 def number(metric: Metric, result: Mapping[str, Any]) -> Number:
@@ -69,6 +79,28 @@ def compare(metric: Metric, published: Mapping[str, Any], result: Mapping[str, A
         width=round(100 * abs(ours) / longest, 2),
         width_published=round(100 * abs(value) / longest, 2),
     )
+
+
+def lines(numbers: Sequence[Number], comparisons: Sequence[Comparison]) -> list[Line]:
+    """Headline numbers, each beside what was published for it; below them what was published for other metrics."""
+    ours = {n.label: " ".join(filter(None, (n.text, n.unit, n.spread))) for n in numbers}
+    ours |= {c.label: c.ours for c in comparisons if c.label not in ours}
+    found = []
+    for label, value in ours.items():
+        beside = [c for c in comparisons if c.label == label]
+        first = [Line(label=label, ours=value)] if not beside else []
+        found += first + [
+            # A second publication of a metric stands below the first.
+            Line(
+                label="" if i else label,
+                ours="" if i else value,
+                published=c.published,
+                difference=c.difference,
+                better=c.better,
+            )
+            for i, c in enumerate(beside)
+        ]
+    return found
 
 
 def duration(seconds: float) -> str:

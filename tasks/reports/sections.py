@@ -13,7 +13,7 @@ from tasks.imaging import pictures
 from tasks.kinds import Figure
 from tasks.params.experiment import NONE
 from tasks.profile import Profile
-from tasks.reports.numbers import Comparison, Number, compare, duration, number
+from tasks.reports.numbers import Comparison, Number, compare, duration, lines, number
 from tasks.reports.reading import read_json
 
 # The one picture of a result that git keeps.
@@ -28,14 +28,16 @@ def section(profile: Profile, name: str, result: Mapping[str, Any], verdict: str
     numbers = [number(known[metric], result) for metric in known if metric in result["metrics"]]
     trust = read_json(folder / "reliability.json") or {"metrics": {}}
     numbers += [number(m, {**trust, "val_metrics": {}}) for m in face_metrics.TRUST if m.name in trust["metrics"]]
+    headline, compared = main_numbers(result), [*comparisons(result), *peers(profile, result)]
     return {
         "name": name,
         "result": result,
         "about": code.about(code.ROOT / "models" / f"{experiment.network}.py"),
         "network": experiment.network,
         "numbers": numbers,
-        "main": main_numbers(result),
-        "comparisons": [*comparisons(result), *peers(profile, result)],
+        "main": headline,
+        "comparisons": compared,
+        "lines": lines(headline, compared),
         "figures": _figures(result["task"], folder),
         "template": _template(result["task"]),
         "tables": {path.stem: _records(path) for path in sorted((folder / "tables").glob("*.csv"))},
@@ -113,10 +115,8 @@ def systems(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[
         ]
         sign = 1 if metric.less_is_better else -1
         best = min(same, key=lambda name: sign * results[name]["metrics"].get(metric.name, 0.0))
-        shown = {"experiment": best, "result": results[best], "main": main_numbers(results[best])}
-        rows.append(
-            {"system": system, **shown, "comparisons": comparisons(results[best]), "variants": [n for n in names if n != best]}
-        )
+        shown = {"experiment": best, "result": results[best], "variants": [n for n in names if n != best]}
+        rows.append({"system": system, **shown, "lines": lines(main_numbers(results[best]), comparisons(results[best]))})
     return rows
 
 

@@ -50,7 +50,7 @@ class Captioner:
         if threads:
             torch.set_num_threads(threads)
             cv2.setNumThreads(threads)
-        self.network, self.configuration = weights.load(path, device)
+        self.network, self.configuration = weights.load(weights.verified(path), device)
         self.settings = settings
 
     def rows(self, opened: Sequence[Photograph]) -> list[Row]:

@@ -1,10 +1,16 @@
+import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from prefect import get_client
 from prefect.deployments.runner import RunnerDeployment
+from prefect.server.schemas.schedules import CronSchedule
+from prefect.states import Completed, Pending, Running, Scheduled
 
 from flows import deployments, forms
 from flows.evaluate import evaluate
@@ -56,3 +62,36 @@ def test_forms_offer_the_profiles_experiments_and_sweeps_that_there_are(tmp_path
     texts = [kind for kind in properties(sweep)["name"]["anyOf"] if kind["type"] == "string"]
     assert set(texts[0]["enum"]) >= {*own["sweeps"], *full["sweeps"]}
     assert {"type": "null"} in properties(sweep)["name"]["anyOf"], "none is all of them"
+
+
+def nightly() -> RunnerDeployment:
+    """The deployment that rebuilds each night, in Berlin."""
+    return deployments.deployments(".", "0 3 * * *", None, "0 4 * * 6", None, 60, "Europe/Berlin")[0]
+
+
+@pytest.mark.parametrize("before", ["2026-03-28", "2026-10-24"], ids=["spring", "autumn"])
+def test_a_night_on_which_the_clock_changes_has_one_rebuild_at_its_hour(before: str) -> None:
+    (given,) = nightly().schedules or []
+    schedule = CronSchedule.model_validate(given.schedule.model_dump())
+    noon = datetime.fromisoformat(f"{before}T12:00").replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    dates = asyncio.run(schedule.get_dates(3, noon))
+    local = [date.astimezone(noon.tzinfo).replace(tzinfo=None) for date in dates]
+    assert local == [noon.replace(tzinfo=None) + timedelta(hours=15, days=day) for day in range(3)]
+
+
+@pytest.mark.usefixtures("prefect")
+def test_after_three_nights_asleep_one_rebuild_runs() -> None:
+    deployment = nightly().apply()
+    with get_client(sync_client=True) as client:
+        client.pause_deployment(deployment)
+        due = [datetime.now(UTC) - timedelta(days=days) for days in (3, 2, 1)]
+        late = [client.create_flow_run_from_deployment(deployment, state=Scheduled(scheduled_time=time)).id for time in due]
+        for run in late:
+            client.set_flow_run_state(run, Pending())
+        assert [client.read_flow_run(run).state_type for run in late] == ["PENDING", "CANCELLED", "CANCELLED"]
+        client.set_flow_run_state(late[0], Running())
+        client.set_flow_run_state(late[0], Completed())
+        tonight = client.create_flow_run_from_deployment(deployment).id
+        client.set_flow_run_state(tonight, Pending())
+        assert client.read_flow_run(tonight).state_type == "PENDING"
+        client.set_flow_run_state(tonight, Completed())

@@ -21,7 +21,7 @@ def seeded(seed: int) -> torch.Generator:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_are_images_that_a_seed_decides(name: str) -> None:
-    network = models.build(name, Shape(1, 1, 16), {}).eval()
+    network = models.build(name, SHAPE, {}).eval()
     assert isinstance(network, Generator)
     with torch.inference_mode():
         first, again, other = (network.sample(4, seeded(seed)) for seed in (0, 0, 1))
@@ -40,6 +40,26 @@ def test_a_conditional_one_makes_what_it_is_asked_for() -> None:
     assert not torch.equal(zero, one)
     with pytest.raises(ValueError, match="the images have no classes"):
         models.build("vae", Shape(1, 1, 16), {"conditional": True})
+
+
+def test_samples_teach_the_decoder_and_real_images_the_reader() -> None:
+    network = models.build("confirmed_vae", SHAPE, {**SMALL, "confirm": 1000.0})
+    images, labels = torch.rand(6, 1, 16, 16, generator=seeded(0)), torch.arange(6) % 3
+    losses: list[torch.Tensor] = []
+    torch.manual_seed(0)
+    values = network.training_step(images, labels, {"network": losses.append})
+    (whole,) = losses
+    whole.backward()
+    assert whole.item() == pytest.approx((values["loss"] + values["read"] + 1000 * values["confirmed"]).item(), rel=1e-5)
+    # What the reader learns is its loss on real images alone, however much samples weigh.
+    found = [parameter.grad.clone() for parameter in network.reader.parameters()]
+    network.zero_grad()
+    torch.nn.functional.cross_entropy(network.reader(images), labels).backward()
+    for grad, parameter in zip(found, network.reader.parameters(), strict=True):
+        assert torch.allclose(grad, parameter.grad, atol=1e-6)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    with pytest.raises(ValueError, match="the images have no classes"):
+        models.build("confirmed_vae", Shape(1, 1, 16), {})
 
 
 @pytest.mark.parametrize("layers", ["linear", "conv"])

@@ -10,13 +10,14 @@ import torch
 
 import models
 from models import Shape
+from models.generator import CLASSES
 from tasks import kinds
 from tasks.datasets.data import Info
 from tasks.learning import weights
 from tasks.learning.tensors import Examples
 from tests import backbone
 
-SHAPE = Shape(inputs=3, outputs=5, size=32)
+SHAPE = Shape(inputs=3, outputs=5, size=32, extra={CLASSES: 5})
 
 
 def network(name: str) -> torch.nn.Module:
@@ -137,6 +138,7 @@ def test_saved_and_loaded_it_gives_the_same_numbers_twice(name: str, tmp_path: P
         inputs=3,
         outputs=5,
         size=32,
+        extra=dict(SHAPE.extra),
         seed=0,
         git_commit="",
         data_hash="",

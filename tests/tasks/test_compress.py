@@ -1,6 +1,7 @@
 """The command line: a folder becomes files and pictures again; what cannot be used is named, and the rest is done."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,21 @@ def test_a_folder_is_compressed_and_opened(tmp_path: Path, weights: Path, capsys
         assert np.abs(np.asarray(opened).astype(int) - photograph(200, 180)).mean() < 12
     with PIL.Image.open(tmp_path / "back" / "deep" / "b.png") as opened:
         assert opened.mode == "RGBA"
+
+
+def test_strange_names_are_taken_and_a_pipe_is_named(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photographs = tmp_path / "in"
+    photographs.mkdir()
+    PIL.Image.fromarray(photograph(20, 20)).save(tmp_path / "a.png")
+    names = [b"-a.png", b".b.png", b"new\nline.png", b"\xff.png", b" c .png", "u\u0308.png".encode(), b"l" * 251 + b".png"]
+    for name in names:
+        (photographs / os.fsdecode(name)).write_bytes((tmp_path / "a.png").read_bytes())
+    os.mkfifo(photographs / "pipe.png")
+    run(photographs, tmp_path / "out", weights)
+    assert {os.fsencode(path.stem) + b".png" for path in (tmp_path / "out").iterdir()} == {*names}
+    said = capsys.readouterr().err
+    assert "pipe.png: no regular file" in said
+    assert f"{len(names)} done, 1 skipped" in said
 
 
 def test_a_single_file_that_cannot_be_used_is_an_error(tmp_path: Path, weights: Path) -> None:

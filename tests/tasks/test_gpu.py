@@ -1,7 +1,9 @@
 """What only a GPU shows: `make gpu` runs these where there is one."""
 
+import importlib.util
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +15,18 @@ from tasks.evaluate import evaluate
 from tasks.learning import loop, weights
 from tasks.profile import Profile
 from tasks.train import train
+from tests.tasks import people
+from tests.tasks.detection_data import detection_profile
 
 pytestmark = pytest.mark.gpu
 MakeProfile = Callable[..., Profile]
+
+
+def needs(*packages: str) -> None:
+    """Skip a test on a machine that has torch and few other packages."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
 
 
 def on_gpu(profile: Profile) -> Profile:
@@ -54,3 +65,23 @@ def test_an_interrupted_training_on_a_gpu_goes_on(make_profile: MakeProfile, mon
     assert checkpoint["run"]["epoch"] == 2
     history = (train(profile, "classes") / "history.csv").read_text().splitlines()
     assert len(history) == 1 + 4
+
+
+def test_a_detector_is_trained_and_measured_on_a_gpu(tmp_path: Path) -> None:
+    needs("ultralytics")
+    profile = on_gpu(detection_profile(tmp_path / "profile", "yolov8"))
+    train(profile, "squares")
+    measured = evaluate(profile, "squares")
+    assert measured["device"] == torch.cuda.get_device_name(0)
+    assert 0 <= measured["metrics"]["map50"] <= 1
+
+
+def test_annotation_finds_the_same_faces_on_a_gpu_as_on_the_processor(make_profile: MakeProfile, tmp_path: Path) -> None:
+    needs("ultralytics", "mlflow", "filelock")
+    from tasks.annotate import annotate
+
+    source, profile = people.write(tmp_path / "in", 4), make_profile()
+    there = [
+        annotate(one, source, tmp_path / str(i), people.QUICK, workers=0) for i, one in enumerate((profile, on_gpu(profile)))
+    ]
+    assert there[0]["faces"] == there[1]["faces"] == 3

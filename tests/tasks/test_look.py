@@ -1,6 +1,7 @@
 """`tasks.look`: a map of one's own photograph, or a sentence."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,12 +57,14 @@ def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], pho
         ({"out": "chelsea.png"}, "would replace the photograph"),
         ({"photograph_": "nothing.png"}, "no such file"),
         ({"photograph_": "words.png"}, "no picture in a format"),
+        ({"photograph_": "pipe.png"}, "pipe.png: no regular file"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(
     make_profile: Callable[..., Profile], photograph: Path, tmp_path: Path, change: dict[str, object], says: str
 ) -> None:
     (tmp_path / "words.png").write_text("no picture")
+    os.mkfifo(tmp_path / "pipe.png")
     given = {"network": "squeezenet", "photograph_": photograph.name, "out": "map.png", **change}
     given |= {key: tmp_path / str(given[key]) for key in ("photograph_", "out")}
     with pytest.raises(Error, match=says):

@@ -251,10 +251,29 @@ def test_a_system_has_one_row_with_its_best_experiment(profile):
     (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
     write_json(profile.results("better") / "metrics.json", result("better", "classify", {"accuracy": 0.95}))
     soup = page(config.load(profile.folder))
-    rows = [(row.th.text, row.a.text) for row in soup.select("#systems tbody tr")]
-    assert rows == [("cnn", "better")]
+    rows = [(row.th.text, row.th.a["href"], row.td.a.text) for row in soup.select("#systems tbody tr")]
+    assert rows == [("cnn", "#better", "better")]
     assert len(soup.select("#summary tbody tr")) == 3
     assert "classes, pairs" in " ".join(soup.select_one("#systems tbody tr").text.split())
+
+
+def test_a_published_number_stands_beside_ours_of_the_same_metric(profile):
+    published = [
+        {"metric": "log_loss", "value": 0.5, "source": "a", "note": ""},
+        {"metric": "macro_f1", "value": 0.7, "source": "b", "note": ""},
+        {"metric": "macro_f1", "value": 0.95, "source": "c", "note": ""},
+    ]
+    shown = result("classes", "classify", {"accuracy": 0.9, "macro_f1": 0.89, "log_loss": 0.3}, published)
+    write_json(profile.results("classes") / "metrics.json", shown)
+    soup = page(profile)
+    for row in (soup.select_one("#systems tbody tr"), soup.select_one("#summary tbody tr")):
+        columns = [[" ".join(line.text.split()) for line in cell.find_all("div")] for cell in row.select("td:has(div)")]
+        assert [*zip(*columns, strict=True)] == [
+            ("Accuracy 90.00 %", "–", "–"),
+            ("Macro F1 89.00 %", "70.00 %", "+19.00 points"),
+            ("", "95.00 %", "−6.00 points"),
+            ("Log loss 0.300", "0.500", "−0.200"),
+        ]
 
 
 def test_of_a_result_whose_figures_are_elsewhere_the_one_that_git_keeps_is_shown(profile):

@@ -1,5 +1,6 @@
 """Samples for those who ask for them: files, a grid, a class, and sentences for what cannot be."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,27 @@ def test_a_grid_is_one_picture_of_the_class_asked_for(profile: Profile, tmp_path
     assert opened(path).shape == (48, 48)
     sample(profile, "asked", tmp_path / "small.png", 9, asked="small", grid=True)
     assert (tmp_path / "small.png").read_bytes() != path.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning:mlflow")
+def test_a_model_in_mlflow_takes_a_seed_and_a_class(profile: Profile, tmp_path: Path) -> None:
+    from mlflow import pyfunc
+    from mlflow.models import get_model_info
+
+    run = json.loads((profile.results("asked") / "training.json").read_text())["mlflow_runs"]["0"]
+    found = get_model_info(f"runs:/{run}/model").signature.to_dict()
+    inputs, outputs = (json.loads(found[side])[0]["tensor-spec"] for side in ("inputs", "outputs"))
+    assert (inputs["dtype"], inputs["shape"], outputs["dtype"]) == ("int64", [-1, 2], "uint8")
+
+    model = pyfunc.load_model(f"runs:/{run}/model")
+    pictures = model.predict(np.array([[7, 1], [8, 1], [7, 1], [7, -1]]))
+    sample(profile, "asked", tmp_path / "one.png", count=1, seed=7, asked="middle", grid=True)
+    assert np.array_equal(pictures[0, :, :, 0], opened(tmp_path / "one.png"))
+    assert np.array_equal(pictures[0], pictures[2])
+    assert not np.array_equal(pictures[0], pictures[1])
+    for wrong, said in (([[7, 3]], "small, middle, large"), ([[-1, 0]], "a seed from 0 on")):
+        with pytest.raises(Error, match=said):
+            model.predict(np.array(wrong))
 
 
 def test_what_cannot_be_is_a_sentence(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

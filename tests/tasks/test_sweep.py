@@ -169,8 +169,10 @@ def test_trials_share_a_gpu(make_profile: MakeProfile) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_trials_that_compile_do_not_clash(make_profile: MakeProfile) -> None:
-    profile = with_sweep(make_profile(compile=True), trials=4)
+    # Compiling takes minutes on a busy machine.
+    profile = with_sweep(make_profile(compile=True), trials=4, time_budget=1800)
     params = yaml.safe_load((profile.folder / "params.yaml").read_text())
     params["sweeps"]["tiny"]["train"]["compile"] = True
     (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))

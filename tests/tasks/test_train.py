@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -177,6 +178,21 @@ def test_the_precision_is_recorded_in_both_results(make_profile: MakeProfile, as
     assert record["precision"] == expected
     assert evaluate(profile, "classes")["precision"] == expected
     assert json.loads((profile.results("classes") / "metrics.json").read_text())["precision"] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX is of x86")
+def test_a_processor_without_avx512_trains_and_evaluates_in_fp32(
+    make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = make_profile(epochs=1)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    for step in ("tasks.train", "tasks.evaluate"):
+        process = command(step, "classes", folder=profile.folder)
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    for file in ("training.json", "metrics.json"):
+        assert json.loads((profile.results("classes") / file).read_text())["precision"] == "fp32"
 
 
 def test_the_command_names_what_is_wrong_without_a_traceback(make_profile: MakeProfile) -> None:

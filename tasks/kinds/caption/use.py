@@ -118,7 +118,8 @@ def export(network: nn.Module, configuration: Configuration, to: Path) -> None:
     shapes = [{0: batch, 2: places} if re.fullmatch(r"(key|value)\d+", name) else {0: batch} for name in names]
     _write(_Encoder(network), (images,), ["images"], names, ({0: batch},), configuration, to)
     outputs = ["logits", "looked", *(f"next_{name}" for name in names)]
-    inputs = (words, *state.values())
+    # Two names of one tensor, as hidden and cell are before the first word, would become one input.
+    inputs = (words, *(value.clone() for value in state.values()))
     _write(_Step(network, names), inputs, ["words", *names], outputs, ({0: batch}, tuple(shapes)), configuration, step_file(to))
 
 
@@ -137,8 +138,8 @@ def _write(
     to: Path,
 ) -> None:
     with warnings.catch_warnings():
-        # The same name of the batch's axis in several inputs is what is wanted.
-        warnings.filterwarnings("ignore", message="# The axis name")
+        # Torch says that the batch's axis has one name in several inputs, which is wanted, and much about its own export of an LSTM.
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module.eval(), inputs, input_names=takes, output_names=gives, dynamic_shapes=shapes, dynamo=True, verbose=False
         )

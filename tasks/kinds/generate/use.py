@@ -29,6 +29,27 @@ def answer(outputs: np.ndarray) -> np.ndarray:
     return to_bytes(outputs)
 
 
+def example(configuration: Configuration) -> np.ndarray:
+    """What MLflow's model takes: int64 (N, 2), a seed and the number of a class a row; -1 for whatever class comes."""
+    return np.array([[0, -1], [1, -1]])
+
+
+def serve(network: nn.Module, configuration: Configuration, rows: np.ndarray) -> np.ndarray:
+    """Pictures, uint8 (N, H, W, C), one a row of `example`'s form, that the row's seed and class alone decide.
+
+    Raises Error for rows of another form, negative seeds, and classes that the network cannot be asked for.
+    """
+    rows = np.asarray(rows)
+    if rows.ndim != 2 or rows.shape[1] != 2 or rows.dtype.kind not in "iu" or (rows[:, 0] < 0).any():
+        raise Error(f"a generator takes whole numbers (N, 2), a seed from 0 on and a class a row, not {rows.dtype} {rows.shape}")
+    names = (None, *configuration.classes)
+    if not ((rows[:, 1] >= -1) & (rows[:, 1] < len(names) - 1)).all():
+        raise Error(
+            f"a class is -1 for any, or from 0 to {len(names) - 2}: {', '.join(configuration.classes) or 'there are none'}"
+        )
+    return np.concatenate([make(network, configuration, 1, int(seed), names[number + 1]) for seed, number in rows])
+
+
 def make(
     network: nn.Module,
     configuration: Configuration,

@@ -21,11 +21,11 @@ from tasks.common.cluster import connected
 
 @ray.remote
 def work():
-    return os.getpid()
+    return os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"]
 
 before = dict(os.environ)
 with connected(None, 80 << 20, 1) as present:
-    worker = ray.get(work.remote())
+    worker, gpus = ray.get(work.remote())
     us = psutil.Process()
     family = [us, *us.children(recursive=True)]
     assert worker in {p.pid for p in family}
@@ -39,7 +39,7 @@ with connected(None, 80 << 20, 1) as present:
         for environment in (dict(os.environ), stranger)
     )
 assert dict(os.environ) == before
-print(json.dumps({"listening": listening, "sockets": folders, "present": present, "known": known.stdout,
+print(json.dumps({"listening": listening, "sockets": folders, "present": present, "gpus": gpus, "known": known.stdout,
                   "unknown": unknown.stdout, "said": known.stderr + unknown.stderr}))
 """
 
@@ -57,7 +57,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("a temporary folder of a user with a long name") / ("x" * 60)
     home = tmp_path_factory.mktemp("home")
     folder.mkdir()
-    done = start({"TMPDIR": str(folder), "HOME": str(home)})
+    done = start({"TMPDIR": str(folder), "HOME": str(home), "CUDA_VISIBLE_DEVICES": "0"})
     assert done.returncode == 0, done.stderr
     assert not (home / ".ray").exists(), "nothing is written into the user's home"
     return json.loads(done.stdout.splitlines()[-1])
@@ -66,6 +66,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 def test_it_listens_on_loopback_alone(started: dict[str, list[str]]) -> None:
     assert len(started["listening"]) >= 4
     assert {address.removeprefix("::ffff:") for address in started["listening"]} == {"127.0.0.1"}
+
+
+def test_what_asks_for_no_gpu_sees_none(started: dict[str, str]) -> None:
+    assert started["gpus"] == ""
 
 
 def test_who_has_no_token_is_kept_out(started: dict[str, object]) -> None:
@@ -80,6 +84,29 @@ def test_its_sockets_stand_in_a_short_folder_whatever_the_temporary_folder_is_ca
         assert path.startswith("/tmp/darkroom-")
         assert len(path) <= cluster.SOCKET
         assert not Path(path).exists(), "nothing is left"
+
+
+SMALL_SHARED_MEMORY = """
+import ray, shutil
+import numpy as np
+from tasks.common.cluster import connected
+
+assert shutil.disk_usage("/dev/shm").total == 16 << 20
+with connected(None, 80 << 20, 1):
+    images = ray.put(np.ones(40 << 20, dtype=np.uint8))
+    print(ray.get(ray.remote(lambda given: int(given.sum())).remote(images)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small /dev/shm is for root, on Linux")
+def test_a_small_shared_memory_is_enough() -> None:
+    """As in a container, which has 64 MB of it unless it is given more."""
+    mounted = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=16m tmpfs /dev/shm && exec "$@"', "sh")
+    command = [*mounted, sys.executable, "-c", SMALL_SHARED_MEMORY]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(40 << 20)]
 
 
 def test_without_a_short_folder_the_user_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

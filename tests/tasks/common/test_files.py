@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from tasks.common.errors import Error
-from tasks.common.files import atomic, atomic_folder, private_folder, sha256, write_json, write_text
+from tasks.common.files import atomic, atomic_folder, content, private_folder, sha256, write_json, write_text
 from tests.conftest import ROOT
 
 
@@ -28,6 +28,24 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["l" * 251 + ".png", "漢" * 83 + ".webp", "f" * 255])
+def test_a_name_may_be_as_long_as_the_system_takes(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "whole")
+    with atomic_folder(tmp_path / "folders" / name) as building:
+        (building / "a").touch()
+    assert [path.name for path in tmp_path.glob("*/" + "?" * len(name))] == [name]
+    assert (tmp_path / name).read_text() == "whole"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
+def test_what_is_no_file_has_no_content_and_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "it")
+    with pytest.raises(OSError, match="no regular file"):
+        content(tmp_path / "it")
+    write_text(tmp_path / "file", "whole")
+    assert content(tmp_path / "file") == b"whole"
 
 
 def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Searching a folder: by words, by a photograph, after changes, and after an interruption."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,6 +119,9 @@ def test_what_says_nothing_is_refused_before_any_work(folder: Path, weights_file
         search(like=folder / "broken.jpg")
     with pytest.raises(Error, match=r"nothing\.jpg: No such file"):
         search(like=folder / "nothing.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    with pytest.raises(Error, match=r"pipe\.jpg: no regular file"):
+        search(like=folder / "pipe.jpg")
     assert not (folder / indexes.FOLDER).exists()
     with pytest.raises(Error, match="no photographs in it"):
         (folder / "empty").mkdir()

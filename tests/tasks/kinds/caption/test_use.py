@@ -51,6 +51,8 @@ def test_both_parts_as_onnx_say_what_the_network_says(decoder: str, tied: bool, 
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     names = [output.name for output in encoder.get_outputs()]
     state = dict(zip(names, encoder.run(None, {"images": images.numpy()})))
+    with torch.inference_mode():
+        own = network.decoder.begin(network.see(network.stem(images)))  # type: ignore[operator, union-attr]
     words = np.full(3, 1)
     said = []
     for _ in range(configuration.extra["length"] - 1):
@@ -63,6 +65,9 @@ def test_both_parts_as_onnx_say_what_the_network_says(decoder: str, tied: bool, 
         )
         state = {name: outputs.get(f"next_{name}", state[name]) for name in names}
         logits = outputs["logits"]
+        with torch.inference_mode():
+            alike, own, _ = network.decoder.step(own, torch.from_numpy(words))  # type: ignore[operator, union-attr]
+        np.testing.assert_allclose(logits, alike, atol=1e-2)
         logits[:, [0, 1, 3]] = -np.inf
         words = np.where((words == 2) | (words == 0), 0, logits.argmax(1))
         said.append(words)
