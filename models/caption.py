@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import Shape, decoders
+from models.decoders import END, PAD, START, UNKNOWN
 from models.dropout import Dropout
 from models.manual import Backward
 from models.mobilenet import CHANNELS, STRIDE, Backbone
@@ -26,8 +27,6 @@ from models.mobilenet import CHANNELS, STRIDE, Backbone
 KIND = "caption"
 PRETRAINED = True
 
-# Numbers that are no word, as `tasks.words.vocabulary` has them.
-PAD, START, END, UNKNOWN = range(4)
 BANNED = (PAD, START, UNKNOWN)
 BLOCKS = 19  # of the backbone
 # Channels and stride behind so many of its blocks.
@@ -105,10 +104,9 @@ class Captioner(nn.Module):
         """The mean cross-entropy of words (B, S, T), nats each, of B images' S sentences; fill and unknown words do not count."""
         # No place is computed that is fill in all of them.
         sentences = sentences[:, :, : int((sentences != PAD).sum(2).max())].long()
-        hidden = self.decoder(self.see(stem), sentences[:, :, :-1])
-        targets = sentences[:, :, 1:]
-        counted = (targets != PAD) & (targets != UNKNOWN)
-        return F.cross_entropy(self.decoder.logits(hidden[counted]).float(), targets[counted], label_smoothing=smoothing)
+        hidden, said = self.decoder.counted(self.see(stem), sentences)
+        logits = self.decoder.logits(hidden).float()
+        return F.cross_entropy(logits, said, ignore_index=UNKNOWN, label_smoothing=smoothing)
 
     def forward(self, images: Tensor) -> Tensor:
         state = self.decoder.begin(self.see(self.stem(images)))
