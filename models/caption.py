@@ -9,6 +9,7 @@ On 753 training images of Flickr8k expect a BLEU-4 of 0.15 to 0.2 and a CIDEr-D 
 1,280 channels at 224 pixels.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -49,11 +50,11 @@ class Beginning(Backbone):
         self.features.load_state_dict({key: tensors[f"features.{key}"] for key in self.features.state_dict()})
 
 
-def neck(inputs: int, widths: Sequence[int]) -> nn.Sequential:
-    """Convolutions of stride 2, each with batch norm, that learn in place of a backbone's further blocks."""
+def neck(inputs: int, widths: Sequence[int], strides: Sequence[int]) -> nn.Sequential:
+    """Convolutions, each with batch norm, that learn in place of a backbone's further blocks."""
     layers: list[nn.Module] = []
-    for before, width in pairwise((inputs, *widths)):
-        layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    for (before, width), stride in zip(pairwise((inputs, *widths)), strides):
+        layers += [nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     return nn.Sequential(*layers)
 
 
@@ -64,15 +65,23 @@ class Captioner(nn.Module):
     """
 
     def __init__(
-        self, decoder: decoders.Decoder, width: int, frozen: int, widths: Sequence[int], size: int, length: int, dropout: float
+        self,
+        decoder: decoders.Decoder,
+        width: int,
+        frozen: int,
+        widths: Sequence[int],
+        strides: Sequence[int],
+        size: int,
+        length: int,
+        dropout: float,
     ) -> None:
-        """`widths`: of the convolutions that learn in place of the blocks that are not frozen; none for these. `size`: pixels."""
+        """`widths`, `strides`: of the convolutions that learn in place of the blocks that are not frozen; none for these. `size`: pixels."""
         super().__init__()
         stride = STRIDE
         self.backbone = Beginning(frozen) if widths else Backbone(frozen)
         if widths:
             channels, stride = OUTPUTS[frozen]
-            self.neck, stride = neck(channels, widths), stride * 2 ** len(widths)
+            self.neck, stride = neck(channels, widths, strides), stride * math.prod(strides)
         grid = -(-size // stride)
         self.project = nn.Linear(widths[-1] if widths else CHANNELS[1], width)
         self.places = nn.Parameter(torch.zeros(grid * grid, width))
@@ -131,14 +140,18 @@ def build(
     tied: bool = False,
     frozen: Annotated[int, Field(ge=7, le=BLOCKS)] = BLOCKS,
     neck: tuple[PositiveInt, ...] = (),
+    strides: tuple[Literal[1, 2], ...] = (),
     backward: Backward = "auto",
 ) -> Captioner:
     """`width`: of words, regions and hidden states. `layers`, `heads`: of the transformer. `tied`: words have the same weights going
     in and coming out. `frozen`: blocks of the backbone that do not learn; below 19 its last ones do.
-    `neck`: widths of convolutions that learn in their place, for pictures that are nothing that ImageNet knows. `backward`: of the rnn."""
+    `neck`: widths of convolutions that learn in their place, for pictures that are nothing that ImageNet knows, and `strides`: theirs, 2
+    where none are given. `backward`: of the rnn."""
     words, length = shape.outputs, shape.extra.get("length", LENGTH)
     if backward == "manual" and decoder != "rnn":
         raise ValueError("architecture.backward: gradients by hand are those of decoder: rnn")
+    if strides and len(strides) != len(neck):
+        raise ValueError(f"architecture.strides: {len(strides)} of them for {len(neck)} convolutions of the neck")
     if width % heads:
         raise ValueError(f"architecture.heads: {width} channels are not divisible by {heads}")
     made: decoders.Decoder
@@ -149,4 +162,4 @@ def build(
             made = decoders.Attention(words, width, dropout, tied)
         case _:
             made = decoders.Recurrent(words, width, dropout, tied, decoder == "lstm", backward)
-    return Captioner(made, width, frozen, neck, shape.size, length, dropout)
+    return Captioner(made, width, frozen, neck, strides or (2,) * len(neck), shape.size, length, dropout)

@@ -146,14 +146,15 @@ def test_the_blocks_of_the_backbone_give_what_is_known_of_them(frozen: int, chan
         assert network.stem(torch.rand(1, 3, 64, 64)).shape == (1, channels[0], 64 // channels[1], 64 // channels[1])
 
 
-def test_a_neck_learns_in_place_of_further_blocks() -> None:
-    network = caption.build(Shape(3, 8, 64), width=16, frozen=7, neck=(8, 12)).train()
+@pytest.mark.parametrize(("strides", "regions"), [((), 4), ((1, 2), 16)])
+def test_a_neck_learns_in_place_of_further_blocks(strides: tuple[int, ...], regions: int) -> None:
+    network = caption.build(Shape(3, 8, 64), width=16, frozen=7, neck=(8, 12), strides=strides).train()
     network.backbone.load_pretrained(backbone.tensors())
     assert len(network.backbone.features) == 7
     network.losses(network.stem(torch.rand(2, 3, 64, 64)), SENTENCES).backward()
     still = [name for name, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum())]
     assert still == []
-    assert network.see(network.stem(torch.rand(2, 3, 64, 64))).shape == (2, 4, 16)
+    assert network.see(network.stem(torch.rand(2, 3, 64, 64))).shape == (2, regions, 16)
 
 
 def test_another_size_of_picture_has_places_between() -> None:
@@ -178,6 +179,7 @@ def test_an_answer_has_words_until_its_end() -> None:
     [
         ({"decoder": "lstm", "backward": "manual"}, "gradients by hand are those of decoder: rnn"),
         ({"decoder": "transformer", "width": 30}, "30 channels are not divisible by 4"),
+        ({"neck": (8, 8), "strides": (1,)}, "1 of them for 2 convolutions"),
         ({"frozen": 3}, "greater than or equal to 7"),
     ],
 )
