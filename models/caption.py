@@ -138,18 +138,21 @@ def build(
     heads: PositiveInt = 4,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
     tied: bool = False,
+    deep: bool = False,
     frozen: Annotated[int, Field(ge=7, le=BLOCKS)] = BLOCKS,
     neck: tuple[PositiveInt, ...] = (),
     strides: tuple[Literal[1, 2], ...] = (),
     backward: Backward = "auto",
 ) -> Captioner:
     """`width`: of words, regions and hidden states. `layers`, `heads`: of the transformer. `tied`: words have the same weights going
-    in and coming out. `frozen`: blocks of the backbone that do not learn; below 19 its last ones do.
+    in and coming out. `deep`: attention says a word by what it looks at, too. `frozen`: blocks of the backbone that do not learn; below 19 its last ones do.
     `neck`: widths of convolutions that learn in their place, for pictures that are nothing that ImageNet knows, and `strides`: theirs, 2
     where none are given. `backward`: of the rnn."""
     words, length = shape.outputs, shape.extra.get("length", LENGTH)
     if backward == "manual" and decoder != "rnn":
         raise ValueError("architecture.backward: gradients by hand are those of decoder: rnn")
+    if deep and decoder != "attention":
+        raise ValueError("architecture.deep: a choice of decoder: attention")
     if strides and len(strides) != len(neck):
         raise ValueError(f"architecture.strides: {len(strides)} of them for {len(neck)} convolutions of the neck")
     if width % heads:
@@ -159,7 +162,7 @@ def build(
         case "transformer":
             made = decoders.Transformer(words, width, dropout, tied, layers, heads, length)
         case "attention":
-            made = decoders.Attention(words, width, dropout, tied)
+            made = decoders.Attention(words, width, dropout, tied, deep)
         case _:
             made = decoders.Recurrent(words, width, dropout, tied, decoder == "lstm", backward)
     return Captioner(made, width, frozen, neck, strides or (2,) * len(neck), shape.size, length, dropout)

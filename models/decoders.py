@@ -127,38 +127,42 @@ class Attention(Decoder):
     """The course's LSTM with dot-product attention: at each word, the regions are weighed by their product with the hidden state.
 
     Both first states are the mean over all regions. The gates are written out, so that what words add to them is computed at once.
+    `deep`: a word is said by the hidden state and what the network looks at together (after the deep output of Xu et al. 2015, equation 7,
+    whose two sums have weights of their own), so that regions learn from words without a way through the gates.
     """
 
-    def __init__(self, words: int, width: int, dropout: float, tied: bool) -> None:
+    def __init__(self, words: int, width: int, dropout: float, tied: bool, deep: bool = False) -> None:
         super().__init__(words, width, dropout, tied)
+        self.deep = deep
         self.of_word, self.of_state = nn.Linear(width, 4 * width), nn.Linear(2 * width, 4 * width, bias=False)
 
     def forward(self, regions: Tensor, words: Tensor) -> Tensor:
         hidden = cell = regions.mean(1, keepdim=True).expand(-1, words.shape[1], -1)
         found = []
         for added in self.of_word(self.embed(words)).unbind(2):
-            hidden, cell, _ = self._next(regions, hidden, cell, added)
-            found.append(hidden)
+            hidden, cell, context, _ = self._next(regions, hidden, cell, added)
+            found.append(hidden + context if self.deep else hidden)
         return torch.stack(found, 2)
 
     def begin(self, regions: Tensor) -> State:
         mean = regions.mean(1)
         return {"regions": regions, "hidden": mean, "cell": mean}
 
-    def _next(self, regions: Tensor, hidden: Tensor, cell: Tensor, added: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """States (B, S, D) behind a word that adds (B, S, 4 D) to the gates, and where it looked (B, S, L)."""
+    def _next(self, regions: Tensor, hidden: Tensor, cell: Tensor, added: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """States (B, S, D) behind a word that adds (B, S, 4 D) to the gates, what it saw (B, S, D), and where it looked (B, S, L)."""
         scores = hidden @ regions.transpose(1, 2) / math.sqrt(hidden.shape[2])
         shares = scores.float().softmax(2)
         context = shares.to(regions.dtype) @ regions
         gates = added + self.of_state(torch.cat([hidden.to(context.dtype), context], 2))
         take, forget, give, new = gates.chunk(4, 2)
         cell = forget.sigmoid() * cell + take.sigmoid() * new.tanh()
-        return give.sigmoid() * cell.tanh(), cell, shares
+        return give.sigmoid() * cell.tanh(), cell, context, shares
 
     def step(self, state: State, words: Tensor) -> tuple[Tensor, State, Tensor]:
         added = self.of_word(self.embed(words))[:, None]
-        hidden, cell, shares = self._next(state["regions"], state["hidden"][:, None], state["cell"][:, None], added)
-        return self.logits(hidden[:, 0]), {**state, "hidden": hidden[:, 0], "cell": cell[:, 0]}, shares[:, 0]
+        hidden, cell, context, shares = self._next(state["regions"], state["hidden"][:, None], state["cell"][:, None], added)
+        said = hidden + context if self.deep else hidden
+        return self.logits(said[:, 0]), {**state, "hidden": hidden[:, 0], "cell": cell[:, 0]}, shares[:, 0]
 
 
 class Block(nn.Module):

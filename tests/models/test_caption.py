@@ -157,6 +157,21 @@ def test_a_neck_learns_in_place_of_further_blocks(strides: tuple[int, ...], regi
     assert network.see(network.stem(torch.rand(2, 3, 64, 64))).shape == (2, regions, 16)
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_attention_says_word_by_word_what_it_learned_at_once(deep: bool) -> None:
+    torch.manual_seed(0)
+    network = caption.build(Shape(3, 8, 64), width=16, deep=deep).eval()
+    with torch.no_grad():
+        regions = network.see(torch.rand(2, 1280, 2, 2))
+        words = SENTENCES[:, 0, :3]
+        at_once = network.decoder.logits(network.decoder(regions, words[:, None]))[:, 0]
+        state = network.decoder.begin(regions)
+        for place, word in enumerate(words.unbind(1)):
+            logits, state, shares = network.decoder.step(state, word)
+            assert torch.allclose(logits, at_once[:, place], atol=1e-5)
+            assert torch.allclose(shares.sum(1), torch.ones(2))
+
+
 def test_another_size_of_picture_has_places_between() -> None:
     network = caption.build(Shape(3, 8, 64), width=16).eval()
     assert network(torch.rand(2, 3, 96, 160)).shape == (2, caption.LENGTH - 1)
@@ -178,6 +193,7 @@ def test_an_answer_has_words_until_its_end() -> None:
     ("architecture", "message"),
     [
         ({"decoder": "lstm", "backward": "manual"}, "gradients by hand are those of decoder: rnn"),
+        ({"decoder": "lstm", "deep": True}, "a choice of decoder: attention"),
         ({"decoder": "transformer", "width": 30}, "30 channels are not divisible by 4"),
         ({"neck": (8, 8), "strides": (1,)}, "1 of them for 2 convolutions"),
         ({"frozen": 3}, "greater than or equal to 7"),
