@@ -48,7 +48,7 @@ class _Places(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
         x, first, inner, weight, gates, cells, hidden = ctx.saved_tensors
         bounds, width = _bounds(ctx.counts), first.shape[1]
