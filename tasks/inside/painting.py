@@ -19,7 +19,7 @@ from tasks.datasets.data import Data
 from tasks.datasets.sets.photos import SOURCE
 from tasks.imaging import figures
 from tasks.imaging.images import as_channels, center_square, decode
-from tasks.inside import DETECTION, backbones, work
+from tasks.inside import backbones, framing, work
 from tasks.inside.backbones import Features
 from tasks.inside.style import PARTS, Painting, Settings
 from tasks.learning.tensors import to_bytes, to_float
@@ -93,12 +93,8 @@ def _settings(block: Block) -> Settings:
 def _contents(studied: Any, block: Block) -> list[np.ndarray]:
     """The first photographs of validation, uint8 (H, W, 3), without the padding that detectors' data have."""
     data = Data(studied.data, "val")
-    found = []
-    for image, (width, height) in zip(data.images[: block.contents], data.index[["width", "height"]].to_numpy()):
-        scale = image.shape[0] / max(width, height) if studied.info.task == DETECTION else None
-        whole = image if scale is None else image[: max(1, round(height * scale)), : max(1, round(width * scale))]
-        found.append(as_channels(np.asarray(whole), 3))
-    return found
+    sizes = framing.extents(data, studied.info)[: block.contents]
+    return [as_channels(np.asarray(image[:height, :width]), 3) for image, (height, width) in zip(data.images, sizes)]
 
 
 def photograph(name: str) -> np.ndarray:

@@ -6,7 +6,7 @@ all re-drawn: a method that keeps 0.3 of it draws the picture and not the networ
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -24,6 +24,10 @@ class Block(BaseModel):
     photographs: int = Field(200, ge=1, description="of validation, the first ones after those that are left out")
     left_out: int = Field(
         0, ge=0, description="first photographs of validation on which methods were chosen, which no number is reported of"
+    )
+    frame: Literal["whole", "middle"] = Field(
+        "whole",
+        description="whether photographs are seen as they are prepared, or their middle squares, where there is no padding",
     )
     methods: tuple[str, ...] = METHODS
     samples: int = Field(16, ge=1, description="of SmoothGrad and of the path of integrated gradients")
