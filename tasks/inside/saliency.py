@@ -63,7 +63,7 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     return {
         **{key(what, m): means.loc[m, what] for what in ("insertion", "deletion") for m in block.methods},
         **{key("rank", m): ranks[m] for m in block.methods},
-        **_pointing(network, images, logits, boxes, studied.info.classes, settings, block),
+        **_pointing(network, images, logits, found, boxes, studied.info.classes, settings),
         "failing": len(failing),
     }
 
@@ -89,11 +89,15 @@ def _areas(
     rows, curves = [], []
     # From and to: pixels come into a blurred image, and black comes into the image.
     ways = {"insertion": (images, maps.blurred(images)), "deletion": (torch.zeros_like(images), images)}
+    ends = {
+        what: torch.stack([sanity.probabilities(network, of, classes) for of in (old, new)], 1).cpu().numpy()
+        for what, (new, old) in ways.items()
+    }
     for method in bars.track(list(found), "insertion and deletion"):
         lines = {
             what: np.stack(
                 [
-                    sanity.curve(network, new[i], old[i], found[method][i], int(classes[i]), block.steps)
+                    sanity.curve(network, new[i], old[i], found[method][i], int(classes[i]), block.steps, ends[what][i])
                     for i in range(len(images))
                 ]
             )
@@ -125,10 +129,10 @@ def _pointing(
     network: nn.Module,
     images: Tensor,
     logits: Tensor,
+    found: Mapping[str, Tensor],
     boxes: pd.DataFrame | None,
     names: Sequence[str],
     settings: maps.Settings,
-    block: Block,
 ) -> dict[str, float]:
     """The pointing game: an object of each class that an image has, its most probable class of ImageNet explained. Empty without such."""
     if boxes is None or logits.shape[1] != IMAGENET:
@@ -138,13 +142,18 @@ def _pointing(
     if not asked:
         return {}
     chosen = [(numbers := voc.imagenet(name))[int(logits[i, numbers].argmax())] for i, name, _ in asked]
-    classes = torch.tensor(chosen, device=images.device)
-    shown = images[[i for i, _, _ in asked]]
+    rows, classes = torch.tensor([i for i, _, _ in asked], device=images.device), torch.tensor(chosen, device=images.device)
+    # Maps of the most probable classes are there already.
+    other = (classes != logits.argmax(1).to(rows.device)[rows]).nonzero()[:, 0]
     hits = {}
-    for method in bars.track(block.methods, "pointing game"):
-        pointed = maps.in_batches(method, network, shown, classes, settings).cpu().numpy()
-        hits[key("pointing", method)] = float(np.mean([sanity.points_into(m, own) for m, (_, _, own) in zip(pointed, asked)]))
-    chance = float(np.mean([sanity.covered(own, *images.shape[2:]) for _, _, own in asked]))
+    for method, own in bars.track(list(found.items()), "pointing game"):
+        pointed = own[rows]
+        if len(other):
+            pointed[other] = maps.in_batches(method, network, images[rows[other]], classes[other], settings)
+        hits[key("pointing", method)] = float(
+            np.mean([sanity.points_into(one, into) for one, (_, _, into) in zip(pointed.cpu().numpy(), asked)])
+        )
+    chance = float(np.mean([sanity.covered(into, *images.shape[2:]) for _, _, into in asked]))
     return {**hits, "pointing_chance": chance}
 
 
