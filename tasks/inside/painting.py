@@ -127,29 +127,29 @@ def _animate(frames: Sequence[np.ndarray], path: Any) -> None:
 def _compared(
     network: Features, content: Tensor, styles: list[tuple[Tensor, float]], settings: Settings, block: Block
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """After which share of Adam's steps L-BFGS is where Adam is in the end, at one scale and at two; 1 where it is not.
+    """After which share of Adam's steps L-BFGS is where Adam is in the end, at one scale and at two; 1 where half of them are not enough.
 
-    An L-BFGS step computes the losses and their gradient once, as Adam's does.
+    Beside it its objective then, as a share of Adam's last. An L-BFGS step computes the losses and their gradient once, as Adam's does.
     """
     ways = {
         "Adam": replace(settings, optimizer="adam", scales=1),
         "L-BFGS": replace(settings, optimizer="lbfgs", scales=1),
         "L-BFGS, two scales": replace(settings, optimizer="lbfgs", scales=2),
     }
-    lines, shares, goal = [], {}, 0.0
+    lines, shares, goal = [], dict[str, float](), 0.0
     for way, chosen in bars.track(list(ways.items()), "ways of descent"):
         steps = block.compared if way == "Adam" else -(-block.compared // 2)
         painting = Painting(network, content, styles, replace(chosen, steps=steps))
         for _ in work.steps(painting):
-            last = painting.scale == len(painting.sizes) - 1
-            if last and way != "Adam" and painting.losses[-1]["total"] <= goal:
+            finest = painting.scale == len(painting.sizes) - 1
+            if finest and way != "Adam" and painting.losses[-1]["total"] <= goal:
                 break
         lines.append(pd.DataFrame(painting.losses).assign(way=way))
         if way == "Adam":
             goal = min(painting.measure()["total"], painting.losses[-1]["total"])
         else:
-            done = painting.losses[-1]["total"] <= goal
-            shares["steps_lbfgs" if way == "L-BFGS" else "steps_scales"] = painting.done / block.compared if done else 1.0
+            last, kind = painting.losses[-1]["total"], "lbfgs" if way == "L-BFGS" else "scales"
+            shares |= {f"steps_{kind}": painting.done / block.compared if last <= goal else 1.0, f"half_{kind}": last / goal}
     return shares, pd.concat(lines, ignore_index=True)
 
 
