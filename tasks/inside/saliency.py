@@ -138,7 +138,9 @@ def _pointing(
     if boxes is None or logits.shape[1] != IMAGENET:
         return {}
     table = boxes[~boxes["difficult"] & boxes["label"].map(lambda label: bool(voc.imagenet(names[label])))]
-    asked = [(int(i), names[n], of[CORNERS].to_numpy()) for (i, n), of in table.groupby(["image", "label"], sort=False)]
+    pairs = table[["image", "label"]].drop_duplicates().to_numpy().tolist()
+    own = [table[(table["image"] == i) & (table["label"] == n)][CORNERS].to_numpy() for i, n in pairs]
+    asked = [(i, names[n], into) for (i, n), into in zip(pairs, own)]
     if not asked:
         return {}
     chosen = [(numbers := voc.imagenet(name))[int(logits[i, numbers].argmax())] for i, name, _ in asked]
@@ -146,8 +148,8 @@ def _pointing(
     # Maps of the most probable classes are there already.
     other = (classes != logits.argmax(1).to(rows.device)[rows]).nonzero()[:, 0]
     hits = {}
-    for method, own in bars.track(list(found.items()), "pointing game"):
-        pointed = own[rows]
+    for method, maps_ in bars.track(list(found.items()), "pointing game"):
+        pointed = maps_[rows]
         if len(other):
             pointed[other] = maps.in_batches(method, network, images[rows[other]], classes[other], settings)
         hits[key("pointing", method)] = float(

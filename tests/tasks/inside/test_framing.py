@@ -51,7 +51,7 @@ def test_boxes_go_with_what_is_in_them(x: int, y: int, side: int) -> None:
     found = framing.in_middles(boxes.astype({"image": int}), sizes, 64)
     (middle,) = framing.middles(image[None], sizes)
     if 16 <= boxes.loc[0, ["x1", "x2"]].mean() <= 48:
-        x1, y1, x2, y2 = found.loc[0, ["x1", "y1", "x2", "y2"]].round().astype(int)
+        x1, y1, x2, y2 = found[["x1", "y1", "x2", "y2"]].to_numpy()[0].round().astype(int).tolist()
         assert 0 <= x1 < x2 <= 64
         assert 0 <= y1 < y2 <= 64
         inside = middle[y1:y2, x1:x2] > 127
