@@ -9,6 +9,7 @@ On 753 training images of Flickr8k expect a BLEU-4 of 0.15 to 0.2 and a CIDEr-D 
 1,280 channels at 224 pixels.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import Shape, decoders
+from models.decoders import END, PAD, START, UNKNOWN
 from models.dropout import Dropout
 from models.manual import Backward
 from models.mobilenet import CHANNELS, STRIDE, Backbone
@@ -26,8 +28,6 @@ from models.mobilenet import CHANNELS, STRIDE, Backbone
 KIND = "caption"
 PRETRAINED = True
 
-# Numbers that are no word, as `tasks.words.vocabulary` has them.
-PAD, START, END, UNKNOWN = range(4)
 BANNED = (PAD, START, UNKNOWN)
 BLOCKS = 19  # of the backbone
 # Channels and stride behind so many of its blocks.
@@ -50,11 +50,11 @@ class Beginning(Backbone):
         self.features.load_state_dict({key: tensors[f"features.{key}"] for key in self.features.state_dict()})
 
 
-def neck(inputs: int, widths: Sequence[int]) -> nn.Sequential:
-    """Convolutions of stride 2, each with batch norm, that learn in place of a backbone's further blocks."""
+def neck(inputs: int, widths: Sequence[int], strides: Sequence[int]) -> nn.Sequential:
+    """Convolutions, each with batch norm, that learn in place of a backbone's further blocks."""
     layers: list[nn.Module] = []
-    for before, width in pairwise((inputs, *widths)):
-        layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    for (before, width), stride in zip(pairwise((inputs, *widths)), strides):
+        layers += [nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     return nn.Sequential(*layers)
 
 
@@ -65,15 +65,23 @@ class Captioner(nn.Module):
     """
 
     def __init__(
-        self, decoder: decoders.Decoder, width: int, frozen: int, widths: Sequence[int], size: int, length: int, dropout: float
+        self,
+        decoder: decoders.Decoder,
+        width: int,
+        frozen: int,
+        widths: Sequence[int],
+        strides: Sequence[int],
+        size: int,
+        length: int,
+        dropout: float,
     ) -> None:
-        """`widths`: of the convolutions that learn in place of the blocks that are not frozen; none for these. `size`: pixels."""
+        """`widths`, `strides`: of the convolutions that learn in place of the blocks that are not frozen; none for these. `size`: pixels."""
         super().__init__()
         stride = STRIDE
         self.backbone = Beginning(frozen) if widths else Backbone(frozen)
         if widths:
             channels, stride = OUTPUTS[frozen]
-            self.neck, stride = neck(channels, widths), stride * 2 ** len(widths)
+            self.neck, stride = neck(channels, widths, strides), stride * math.prod(strides)
         grid = -(-size // stride)
         self.project = nn.Linear(widths[-1] if widths else CHANNELS[1], width)
         self.places = nn.Parameter(torch.zeros(grid * grid, width))
@@ -105,10 +113,9 @@ class Captioner(nn.Module):
         """The mean cross-entropy of words (B, S, T), nats each, of B images' S sentences; fill and unknown words do not count."""
         # No place is computed that is fill in all of them.
         sentences = sentences[:, :, : int((sentences != PAD).sum(2).max())].long()
-        hidden = self.decoder(self.see(stem), sentences[:, :, :-1])
-        targets = sentences[:, :, 1:]
-        counted = (targets != PAD) & (targets != UNKNOWN)
-        return F.cross_entropy(self.decoder.logits(hidden[counted]).float(), targets[counted], label_smoothing=smoothing)
+        hidden, said = self.decoder.counted(self.see(stem), sentences)
+        logits = self.decoder.logits(hidden).float()
+        return F.cross_entropy(logits, said, ignore_index=UNKNOWN, label_smoothing=smoothing)
 
     def forward(self, images: Tensor) -> Tensor:
         state = self.decoder.begin(self.see(self.stem(images)))
@@ -131,16 +138,23 @@ def build(
     heads: PositiveInt = 4,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
     tied: bool = False,
+    deep: bool = False,
     frozen: Annotated[int, Field(ge=7, le=BLOCKS)] = BLOCKS,
     neck: tuple[PositiveInt, ...] = (),
+    strides: tuple[Literal[1, 2], ...] = (),
     backward: Backward = "auto",
 ) -> Captioner:
     """`width`: of words, regions and hidden states. `layers`, `heads`: of the transformer. `tied`: words have the same weights going
-    in and coming out. `frozen`: blocks of the backbone that do not learn; below 19 its last ones do.
-    `neck`: widths of convolutions that learn in their place, for pictures that are nothing that ImageNet knows. `backward`: of the rnn."""
+    in and coming out. `deep`: attention says a word by what it looks at, too. `frozen`: blocks of the backbone that do not learn; below 19 its last ones do.
+    `neck`: widths of convolutions that learn in their place, for pictures that are nothing that ImageNet knows, and `strides`: theirs, 2
+    where none are given. `backward`: of the rnn."""
     words, length = shape.outputs, shape.extra.get("length", LENGTH)
     if backward == "manual" and decoder != "rnn":
         raise ValueError("architecture.backward: gradients by hand are those of decoder: rnn")
+    if deep and decoder != "attention":
+        raise ValueError("architecture.deep: a choice of decoder: attention")
+    if strides and len(strides) != len(neck):
+        raise ValueError(f"architecture.strides: {len(strides)} of them for {len(neck)} convolutions of the neck")
     if width % heads:
         raise ValueError(f"architecture.heads: {width} channels are not divisible by {heads}")
     made: decoders.Decoder
@@ -148,7 +162,7 @@ def build(
         case "transformer":
             made = decoders.Transformer(words, width, dropout, tied, layers, heads, length)
         case "attention":
-            made = decoders.Attention(words, width, dropout, tied)
+            made = decoders.Attention(words, width, dropout, tied, deep)
         case _:
             made = decoders.Recurrent(words, width, dropout, tied, decoder == "lstm", backward)
-    return Captioner(made, width, frozen, neck, shape.size, length, dropout)
+    return Captioner(made, width, frozen, neck, strides or (2,) * len(neck), shape.size, length, dropout)

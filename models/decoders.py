@@ -2,8 +2,9 @@
 
 Each takes regions of a picture, (B, L, D), as a `Captioner` projects them, and has
 
-    forward(regions, words)      hidden states (B, S, T, D) behind each of `words` (B, S, T), S sentences a picture, to learn from;
+    forward(regions, words)      hidden states (B, S, T, D) behind each of `words` (B, S, T), S sentences a picture;
                                  `logits` of them are those of the next word
+    counted(regions, sentences)  those of them alone that there is something to learn from, with the words that come next
     begin(regions)               a state: tensors by name, each with the batch first, so that a search may reorder them
     step(state, words)           logits (B, V) of the next word after `words` (B,), the state behind it, and where the network looked:
                                  shares (B, L) of the regions, which add up to 1
@@ -19,9 +20,13 @@ from torch.nn import functional as F
 
 from models.dropout import Dropout
 from models.manual import Backward
+from models.packed import PackedLSTM
 from models.recurrence import ManualRNN
 
 State = Mapping[str, Tensor]
+
+# Numbers that are no word, as `tasks.words.vocabulary` has them.
+PAD, START, END, UNKNOWN = range(4)
 
 
 class Decoder(nn.Module, ABC):
@@ -46,6 +51,15 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def step(self, state: State, words: Tensor) -> tuple[Tensor, State, Tensor]: ...
 
+    def counted(self, regions: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states (P, D) of all places of sentences (B, S, T) at which a word is said, and the words (P,), in any order.
+
+        Fill is none of them; an UNKNOWN word may be.
+        """
+        said = sentences[:, :, 1:]
+        counted = (said != PAD) & (said != UNKNOWN)
+        return self(regions, sentences[:, :, :-1])[counted], said[counted]
+
     def embed(self, words: Tensor) -> Tensor:
         return self.dropout(self.embedding(words))
 
@@ -64,7 +78,7 @@ class Recurrent(Decoder):
         super().__init__(words, width, dropout, tied)
         self.first = nn.Linear(width, width)
         if lstm:
-            self.recurrence: nn.RNNBase = nn.LSTM(width, width, batch_first=True)
+            self.recurrence: nn.RNNBase = PackedLSTM(width, width)
         else:
             self.recurrence = ManualRNN(width, width) if backward == "manual" else nn.RNN(width, width, batch_first=True)
 
@@ -85,6 +99,17 @@ class Recurrent(Decoder):
         first = self._first(regions).repeat_interleave(words.shape[1], 1)
         return self._run(words.flatten(0, 1), first, torch.zeros_like(first))[0].unflatten(0, words.shape[:2])
 
+    def counted(self, regions: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.recurrence, PackedLSTM) or regions.is_cuda:
+            return super().counted(regions, sentences)
+        first, words = self._first(regions)[0].repeat_interleave(sentences.shape[1], 0), sentences.flatten(0, 1)
+        lengths, order = (words[:, 1:] != PAD).sum(1).sort(descending=True)
+        goes_on = lengths > torch.arange(words.shape[1] - 1, device=words.device)[:, None]
+        places, numbers = goes_on.nonzero(as_tuple=True)
+        rows = order[numbers]
+        counts = tuple(count for count in goes_on.sum(1).tolist() if count)
+        return self.recurrence.packed(self.embed(words[rows, places]), first[order], counts), words[rows, places + 1]
+
     def begin(self, regions: Tensor) -> State:
         first = self._first(regions)[0]
         return {
@@ -102,38 +127,42 @@ class Attention(Decoder):
     """The course's LSTM with dot-product attention: at each word, the regions are weighed by their product with the hidden state.
 
     Both first states are the mean over all regions. The gates are written out, so that what words add to them is computed at once.
+    `deep`: a word is said by the hidden state and what the network looks at together (after the deep output of Xu et al. 2015, equation 7,
+    whose two sums have weights of their own), so that regions learn from words without a way through the gates.
     """
 
-    def __init__(self, words: int, width: int, dropout: float, tied: bool) -> None:
+    def __init__(self, words: int, width: int, dropout: float, tied: bool, deep: bool = False) -> None:
         super().__init__(words, width, dropout, tied)
+        self.deep = deep
         self.of_word, self.of_state = nn.Linear(width, 4 * width), nn.Linear(2 * width, 4 * width, bias=False)
 
     def forward(self, regions: Tensor, words: Tensor) -> Tensor:
         hidden = cell = regions.mean(1, keepdim=True).expand(-1, words.shape[1], -1)
         found = []
         for added in self.of_word(self.embed(words)).unbind(2):
-            hidden, cell, _ = self._next(regions, hidden, cell, added)
-            found.append(hidden)
+            hidden, cell, context, _ = self._next(regions, hidden, cell, added)
+            found.append(hidden + context if self.deep else hidden)
         return torch.stack(found, 2)
 
     def begin(self, regions: Tensor) -> State:
         mean = regions.mean(1)
         return {"regions": regions, "hidden": mean, "cell": mean}
 
-    def _next(self, regions: Tensor, hidden: Tensor, cell: Tensor, added: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """States (B, S, D) behind a word that adds (B, S, 4 D) to the gates, and where it looked (B, S, L)."""
+    def _next(self, regions: Tensor, hidden: Tensor, cell: Tensor, added: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """States (B, S, D) behind a word that adds (B, S, 4 D) to the gates, what it saw (B, S, D), and where it looked (B, S, L)."""
         scores = hidden @ regions.transpose(1, 2) / math.sqrt(hidden.shape[2])
         shares = scores.float().softmax(2)
         context = shares.to(regions.dtype) @ regions
         gates = added + self.of_state(torch.cat([hidden.to(context.dtype), context], 2))
         take, forget, give, new = gates.chunk(4, 2)
         cell = forget.sigmoid() * cell + take.sigmoid() * new.tanh()
-        return give.sigmoid() * cell.tanh(), cell, shares
+        return give.sigmoid() * cell.tanh(), cell, context, shares
 
     def step(self, state: State, words: Tensor) -> tuple[Tensor, State, Tensor]:
         added = self.of_word(self.embed(words))[:, None]
-        hidden, cell, shares = self._next(state["regions"], state["hidden"][:, None], state["cell"][:, None], added)
-        return self.logits(hidden[:, 0]), {**state, "hidden": hidden[:, 0], "cell": cell[:, 0]}, shares[:, 0]
+        hidden, cell, context, shares = self._next(state["regions"], state["hidden"][:, None], state["cell"][:, None], added)
+        said = hidden + context if self.deep else hidden
+        return self.logits(said[:, 0]), {**state, "hidden": hidden[:, 0], "cell": cell[:, 0]}, shares[:, 0]
 
 
 class Block(nn.Module):

@@ -21,6 +21,13 @@ from tasks.studies.adversarial import Block
 BATCH = 100
 # The best five are no targets: some of them are what is seen.
 BEST = 5
+LINES = {
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "pgd_l2": "PGD in l2",
+    "other": "PGD, the other network",
+    "reached": "taken for its target",
+}
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
@@ -101,9 +108,12 @@ def _accuracies(
         l2 = under(lambda n, x, y, b=everywhere: attacks.pgd(n, x, y, b, "l2", block.steps))  # type: ignore[misc]
         shares = {"fgsm": accuracy(network, fgsm), "pgd": accuracy(network, found), "pgd_l2": accuracy(network, l2)}
         rows.append({"budget": budget, **shares, **of_change(images, found, before, answers(network, found))})
+        if other:
+            rows[-1]["other"] = accuracy(other[0], found)
     metrics = {"accuracy_clean": clean, **{f"accuracy_{key}": rows[-1][key] for key in ("fgsm", "pgd", "pgd_l2")}}
     if other:
-        metrics |= {"accuracy_other": accuracy(other[0], images), "transfer": accuracy(other[0], found)}
+        rows[0]["other"] = accuracy(other[0], images)
+        metrics |= {"accuracy_other": rows[0]["other"], "transfer": rows[-1]["other"]}
     return pd.DataFrame(rows), found, metrics
 
 
@@ -186,8 +196,8 @@ def _strip(
 def _curve(table: pd.DataFrame) -> Drawing:
     drawing = Drawing((5, 3), figures.SHARP, layout="constrained")
     axes = drawing.subplots()
-    for column in table.columns.intersection(["fgsm", "pgd", "pgd_l2", "reached"], sort=False):
-        axes.plot(table["budget"], table[column], lw=1.6, marker="o", ms=3, label=column.replace("_", ", "))
+    for column in table.columns.intersection([*LINES], sort=False):
+        axes.plot(table["budget"], table[column], lw=1.6, marker="o", ms=3, label=LINES[column])
     figures.plain(axes)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("budget, levels of 255", **figures.TEXT)

@@ -45,12 +45,14 @@ def _linf(network: nn.Module, images: Tensor, labels: Tensor, budget: int, steps
     first = images.short()
     current = first.clone()
     low, high = (first - budget).clamp(min=0), (first + budget).clamp(max=LEVELS)
+    left = torch.arange(len(images), device=images.device)
     for _ in range(steps):
-        slopes, waiting = _slopes(network, current.float(), labels, targeted)
-        if not waiting.any():
+        slopes, waiting = _slopes(network, current[left].float(), labels[left], targeted)
+        left, slopes = left[waiting], slopes[waiting]
+        if not len(left):
             break
-        moved = torch.minimum(torch.maximum(current + stride * slopes.sign().short(), low), high)
-        current = torch.where(waiting.view(-1, 1, 1, 1), moved, current)
+        moved = current[left] + stride * slopes.sign().short()
+        current[left] = torch.minimum(torch.maximum(moved, low[left]), high[left])
     return current.to(torch.uint8)
 
 
@@ -58,15 +60,16 @@ def _l2(network: nn.Module, images: Tensor, labels: Tensor, budget: float, steps
     """Steps in floats; what is returned is rounded towards the original, which never leaves the budget, and decides who goes on."""
     first = images.float()
     change = torch.zeros_like(first)
+    left = torch.arange(len(images), device=images.device)
     for _ in range(steps):
-        waiting = ~succeeded(network, first + change.trunc(), labels, targeted)
-        if not waiting.any():
+        left = left[~succeeded(network, (first + change.trunc())[left], labels[left], targeted)]
+        if not len(left):
             break
-        slopes, _ = _slopes(network, first + change, labels, targeted)
-        moved = change + 2.5 * budget / steps * slopes / _lengths(slopes)
+        own = first[left]
+        slopes, _ = _slopes(network, own + change[left], labels[left], targeted)
+        moved = change[left] + 2.5 * budget / steps * slopes / _lengths(slopes)
         moved = moved * (budget / _lengths(moved)).clamp(max=1)
-        moved = (first + moved).clamp(0, LEVELS) - first
-        change = torch.where(waiting.view(-1, 1, 1, 1), moved, change)
+        change[left] = (own + moved).clamp(0, LEVELS) - own
     return (first + change.trunc()).to(torch.uint8)
 
 

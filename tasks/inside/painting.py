@@ -19,7 +19,7 @@ from tasks.datasets.data import Data
 from tasks.datasets.sets.photos import SOURCE
 from tasks.imaging import figures
 from tasks.imaging.images import as_channels, center_square, decode
-from tasks.inside import DETECTION, backbones, work
+from tasks.inside import backbones, framing, work
 from tasks.inside.backbones import Features
 from tasks.inside.style import PARTS, Painting, Settings
 from tasks.learning.tensors import to_bytes, to_float
@@ -93,12 +93,8 @@ def _settings(block: Block) -> Settings:
 def _contents(studied: Any, block: Block) -> list[np.ndarray]:
     """The first photographs of validation, uint8 (H, W, 3), without the padding that detectors' data have."""
     data = Data(studied.data, "val")
-    found = []
-    for image, (width, height) in zip(data.images[: block.contents], data.index[["width", "height"]].to_numpy()):
-        scale = image.shape[0] / max(width, height) if studied.info.task == DETECTION else None
-        whole = image if scale is None else image[: max(1, round(height * scale)), : max(1, round(width * scale))]
-        found.append(as_channels(np.asarray(whole), 3))
-    return found
+    sizes = framing.extents(data, studied.info)[: block.contents]
+    return [as_channels(np.asarray(image[:height, :width]), 3) for image, (height, width) in zip(data.images, sizes)]
 
 
 def photograph(name: str) -> np.ndarray:
@@ -131,29 +127,29 @@ def _animate(frames: Sequence[np.ndarray], path: Any) -> None:
 def _compared(
     network: Features, content: Tensor, styles: list[tuple[Tensor, float]], settings: Settings, block: Block
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """After which share of Adam's steps L-BFGS is where Adam is in the end, at one scale and at two; 1 where it is not.
+    """After which share of Adam's steps L-BFGS is where Adam is in the end, at one scale and at two; 1 where half of them are not enough.
 
-    An L-BFGS step computes the losses and their gradient once, as Adam's does.
+    Beside it its objective then, as a share of Adam's last. An L-BFGS step computes the losses and their gradient once, as Adam's does.
     """
     ways = {
         "Adam": replace(settings, optimizer="adam", scales=1),
         "L-BFGS": replace(settings, optimizer="lbfgs", scales=1),
         "L-BFGS, two scales": replace(settings, optimizer="lbfgs", scales=2),
     }
-    lines, shares, goal = [], {}, 0.0
+    lines, shares, goal = [], dict[str, float](), 0.0
     for way, chosen in bars.track(list(ways.items()), "ways of descent"):
         steps = block.compared if way == "Adam" else -(-block.compared // 2)
         painting = Painting(network, content, styles, replace(chosen, steps=steps))
         for _ in work.steps(painting):
-            last = painting.scale == len(painting.sizes) - 1
-            if last and way != "Adam" and painting.losses[-1]["total"] <= goal:
+            finest = painting.scale == len(painting.sizes) - 1
+            if finest and way != "Adam" and painting.losses[-1]["total"] <= goal:
                 break
         lines.append(pd.DataFrame(painting.losses).assign(way=way))
         if way == "Adam":
             goal = min(painting.measure()["total"], painting.losses[-1]["total"])
         else:
-            done = painting.losses[-1]["total"] <= goal
-            shares["steps_lbfgs" if way == "L-BFGS" else "steps_scales"] = painting.done / block.compared if done else 1.0
+            last, kind = painting.losses[-1]["total"], "lbfgs" if way == "L-BFGS" else "scales"
+            shares |= {f"steps_{kind}": painting.done / block.compared if last <= goal else 1.0, f"half_{kind}": last / goal}
     return shares, pd.concat(lines, ignore_index=True)
 
 

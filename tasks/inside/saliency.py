@@ -1,6 +1,6 @@
 """What the study of saliency measures and draws."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from tasks.common import bars
 from tasks.common.errors import Error
-from tasks.datasets.data import Data
+from tasks.datasets.data import Data, Info
 from tasks.imaging import figures
-from tasks.inside import CLASSIFIERS, DETECTION, maps, sanity, voc
+from tasks.inside import CLASSIFIERS, DETECTION, framing, maps, sanity, voc
 from tasks.kinds.detect import data as detection
 from tasks.kinds.detect.detections import CORNERS
 from tasks.learning.tensors import predict, to_float
@@ -37,7 +37,7 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
         raise Error(
             f"studies.{name}: options.left_out: {block.left_out} of {len(data.images)} photographs of validation; leave out fewer"
         )
-    photographs = data.images[rows.start : rows.stop]
+    photographs, boxes = _looked_at(data, studied.info, rows, block)
     if photographs.shape[-1] != configuration.inputs:
         raise Error(
             f"studies.{name}: images of {photographs.shape[-1]} channels, and a network that takes {configuration.inputs}; name other data"
@@ -63,9 +63,23 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     return {
         **{key(what, m): means.loc[m, what] for what in ("insertion", "deletion") for m in block.methods},
         **{key("rank", m): ranks[m] for m in block.methods},
-        **_pointing(network, images, logits, data, studied.info, settings, block),
+        **_pointing(network, images, logits, found, boxes, studied.info.classes, settings),
         "failing": len(failing),
     }
+
+
+def _looked_at(data: Data, info: Info, rows: range, block: Block) -> tuple[np.ndarray, pd.DataFrame | None]:
+    """The photographs of some rows, uint8 (N, H, W, C), and the boxes in them; None for data without boxes."""
+    photographs = data.images[rows.start : rows.stop]
+    boxes = None
+    if info.task == DETECTION:
+        table = detection.boxes(data)
+        boxes = table[table["image"].between(rows.start, rows.stop - 1)].assign(image=lambda of: of["image"] - rows.start)
+    if block.frame == "middle":
+        sizes = framing.extents(data, info)[rows.start : rows.stop]
+        boxes = None if boxes is None else framing.in_middles(boxes, sizes, photographs.shape[1])
+        photographs = framing.middles(photographs, sizes)
+    return photographs, boxes
 
 
 def _areas(
@@ -75,11 +89,15 @@ def _areas(
     rows, curves = [], []
     # From and to: pixels come into a blurred image, and black comes into the image.
     ways = {"insertion": (images, maps.blurred(images)), "deletion": (torch.zeros_like(images), images)}
+    ends = {
+        what: torch.stack([sanity.probabilities(network, of, classes) for of in (old, new)], 1).cpu().numpy()
+        for what, (new, old) in ways.items()
+    }
     for method in bars.track(list(found), "insertion and deletion"):
         lines = {
             what: np.stack(
                 [
-                    sanity.curve(network, new[i], old[i], found[method][i], int(classes[i]), block.steps)
+                    sanity.curve(network, new[i], old[i], found[method][i], int(classes[i]), block.steps, ends[what][i])
                     for i in range(len(images))
                 ]
             )
@@ -108,28 +126,36 @@ def _check(
 
 
 def _pointing(
-    network: nn.Module, images: Tensor, logits: Tensor, data: Data, info: Any, settings: maps.Settings, block: Block
+    network: nn.Module,
+    images: Tensor,
+    logits: Tensor,
+    found: Mapping[str, Tensor],
+    boxes: pd.DataFrame | None,
+    names: Sequence[str],
+    settings: maps.Settings,
 ) -> dict[str, float]:
     """The pointing game: an object of each class that an image has, its most probable class of ImageNet explained. Empty without such."""
-    if info.task != DETECTION or logits.shape[1] != IMAGENET:
+    if boxes is None or logits.shape[1] != IMAGENET:
         return {}
-    table = detection.boxes(data)
-    table = table.assign(image=table["image"] - block.left_out)
-    table = table[~table["difficult"] & table["image"].between(0, len(images) - 1)]
-    labels = table[["image", "label"]].drop_duplicates().to_numpy()
-    own = [(int(i), int(n), table[(table["image"] == i) & (table["label"] == n)]) for i, n in labels]
-    asked = [(i, info.classes[n], boxes[CORNERS].to_numpy()) for i, n, boxes in own]
-    asked = [(i, name, boxes) for i, name, boxes in asked if voc.imagenet(name)]
+    table = boxes[~boxes["difficult"] & boxes["label"].map(lambda label: bool(voc.imagenet(names[label])))]
+    pairs = table[["image", "label"]].drop_duplicates().to_numpy().tolist()
+    own = [table[(table["image"] == i) & (table["label"] == n)][CORNERS].to_numpy() for i, n in pairs]
+    asked = [(i, names[n], into) for (i, n), into in zip(pairs, own)]
     if not asked:
         return {}
     chosen = [(numbers := voc.imagenet(name))[int(logits[i, numbers].argmax())] for i, name, _ in asked]
-    classes = torch.tensor(chosen, device=images.device)
-    shown = images[[i for i, _, _ in asked]]
+    rows, classes = torch.tensor([i for i, _, _ in asked], device=images.device), torch.tensor(chosen, device=images.device)
+    # Maps of the most probable classes are there already.
+    other = (classes != logits.argmax(1).to(rows.device)[rows]).nonzero()[:, 0]
     hits = {}
-    for method in bars.track(block.methods, "pointing game"):
-        pointed = maps.in_batches(method, network, shown, classes, settings).cpu().numpy()
-        hits[key("pointing", method)] = float(np.mean([sanity.points_into(m, boxes) for m, (_, _, boxes) in zip(pointed, asked)]))
-    chance = float(np.mean([sanity.covered(boxes, *images.shape[2:]) for _, _, boxes in asked]))
+    for method, maps_ in bars.track(list(found.items()), "pointing game"):
+        pointed = maps_[rows]
+        if len(other):
+            pointed[other] = maps.in_batches(method, network, images[rows[other]], classes[other], settings)
+        hits[key("pointing", method)] = float(
+            np.mean([sanity.points_into(one, into) for one, (_, _, into) in zip(pointed.cpu().numpy(), asked)])
+        )
+    chance = float(np.mean([sanity.covered(into, *images.shape[2:]) for _, _, into in asked]))
     return {**hits, "pointing_chance": chance}
 
 

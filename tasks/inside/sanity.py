@@ -17,19 +17,27 @@ BATCH = 32
 
 
 @torch.no_grad()
-def curve(network: nn.Module, image: Tensor, other: Tensor, saliency: Tensor, label: int, steps: int) -> np.ndarray:
+def probabilities(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """The probability (N,) of each image's class."""
+    parts = zip(images.split(BATCH), classes.split(BATCH))
+    return torch.cat([network(part).softmax(1).gather(1, of[:, None])[:, 0] for part, of in parts])
+
+
+def curve(
+    network: nn.Module, image: Tensor, other: Tensor, saliency: Tensor, label: int, steps: int, ends: np.ndarray
+) -> np.ndarray:
     """The class's probability (steps + 1,) as the most salient pixels of `image` are put in the place of those of `other`.
 
-    That is insertion, of images `other` with nothing to see; deletion where both are swapped. `image`, `other`: (C, H, W); `saliency`: (H, W).
+    That is insertion, of images `other` with nothing to see; deletion where both are swapped. `image`, `other`: (C, H, W); `saliency`: (H, W);
+    `ends`: the probabilities in `other` and in `image`, which no map changes.
     """
     order = saliency.flatten().argsort(descending=True, stable=True)
     ranks = torch.empty_like(order)
     ranks[order] = torch.arange(len(order), device=order.device)
-    counts = torch.linspace(0, len(order), steps + 1, device=order.device).round()
+    counts = torch.linspace(0, len(order), steps + 1, device=order.device).round()[1:-1]
     salient = ranks.view(1, 1, *saliency.shape) < counts.view(-1, 1, 1, 1)
-    mixed = torch.where(salient, image, other)
-    values = [network(part).softmax(1)[:, label] for part in mixed.split(BATCH)]
-    return torch.cat(values).float().cpu().numpy()
+    between = probabilities(network, torch.where(salient, image, other), counts.new_full((steps - 1,), label, dtype=torch.int64))
+    return np.concatenate([ends[:1], between.cpu().numpy(), ends[1:]])
 
 
 def area(values: np.ndarray) -> float:

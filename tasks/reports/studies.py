@@ -49,7 +49,7 @@ def sections(profile: Profile, found: Mapping[str, Mapping[str, Any]]) -> list[d
             {
                 "study": study,
                 "page": getattr(module, "PAGE", PAGE),
-                "about": (module.__doc__ or study).strip().splitlines()[0],
+                "about": [" ".join(paragraph.split()) for paragraph in (module.__doc__ or study).split("\n\n")],
                 "rows": rows,
                 "blocks": [_block(profile, n, module, found[n]) for n in names],
             }

@@ -1,12 +1,13 @@
 """Saliency: which pixels count for a network's answer, by five methods, and which of these say anything about the network.
 
 The answer that is explained is the network's most probable class. Insertion and deletion are areas under that class's probability while
-the most salient pixels are put into a blurred image, or turn black. `rank` is the correlation with the map of a network whose layers are
-all re-drawn: a method that keeps 0.3 of it draws the picture and not the network, and is marked as failing.
+the most salient pixels are put into a blurred image, or turn black. The rank correlation that is kept is that with the map
+of a network whose layers are all re-drawn: a method that keeps 0.3 of it draws the picture and not the network, and is marked as failing.
+Pointing is how often the most salient pixel lies in a box of the class that is explained.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -24,6 +25,10 @@ class Block(BaseModel):
     photographs: int = Field(200, ge=1, description="of validation, the first ones after those that are left out")
     left_out: int = Field(
         0, ge=0, description="first photographs of validation on which methods were chosen, which no number is reported of"
+    )
+    frame: Literal["whole", "middle"] = Field(
+        "whole",
+        description="whether photographs are seen as they are prepared, or their middle squares, where there is no padding",
     )
     methods: tuple[str, ...] = METHODS
     samples: int = Field(16, ge=1, description="of SmoothGrad and of the path of integrated gradients")
@@ -47,10 +52,10 @@ def key(name: str, method: str) -> str:
 METRICS = (
     *(Metric(key("insertion", m), f"insertion, {m}", headline=m == "gradient", tolerance=0.02) for m in METHODS),
     *(Metric(key("deletion", m), f"deletion, {m}", less_is_better=True, tolerance=0.02) for m in METHODS),
-    *(Metric(key("rank", m), f"rank, {m}", less_is_better=True, tolerance=0.1) for m in METHODS),
-    *(Metric(key("pointing", m), f"pointing, {m}", 100, 1, "%") for m in METHODS),
-    Metric("pointing_chance", "pointing, by chance", 100, 1, "%"),
-    Metric("failing", "methods that fail the check", decimals=0, less_is_better=True, tolerance=1),
+    *(Metric(key("rank", m), f"rank correlation that is kept, {m}", less_is_better=True, tolerance=0.1) for m in METHODS),
+    *(Metric(key("pointing", m), f"pointing into the object, {m}", 100, 1, "%") for m in METHODS),
+    Metric("pointing_chance", "pointing into the object, by chance", 100, 1, "%"),
+    Metric("failing", "methods that keep 0.3 or more", decimals=0, less_is_better=True, tolerance=1),
 )
 PAGE = "Inside"
 FIGURES = (

@@ -77,7 +77,19 @@ METRICS = (
         headline=True,
         tolerance=0.2,
     ),
-    Metric("steps_scales", "L-BFGS at two scales, the same", 100, 1, "%", less_is_better=True, tolerance=0.2),
+    Metric(
+        "half_lbfgs", "its objective after half of them, share of Adam's last", 100, 1, "%", less_is_better=True, tolerance=0.1
+    ),
+    Metric(
+        "steps_scales",
+        "L-BFGS at two scales, share of Adam's steps to its objective",
+        100,
+        1,
+        "%",
+        less_is_better=True,
+        tolerance=0.2,
+    ),
+    Metric("half_scales", "its objective then, share of Adam's last", 100, 1, "%", less_is_better=True, tolerance=0.1),
 )
 PAGE = "Paint"
 FIGURES = (

@@ -104,7 +104,8 @@ def test_what_has_no_gradients_is_refused() -> None:
 def test_insertion_and_deletion_against_a_slow_loop() -> None:
     net, x = network(), images(1)[0]
     saliency_map, other = torch.rand(16, 16), torch.zeros_like(x)
-    found = sanity.curve(net, x, other, saliency_map, 2, steps=4)
+    ends = sanity.probabilities(net, torch.stack([other, x]), torch.tensor([2, 2])).numpy()
+    found = sanity.curve(net, x, other, saliency_map, 2, 4, ends)
     order = saliency_map.flatten().argsort(descending=True)
     slow = []
     for count in (0, 64, 128, 192, 256):

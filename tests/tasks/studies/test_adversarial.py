@@ -57,6 +57,7 @@ def test_accuracy_against_the_budget_is_that_of_a_slow_loop(make_study: Callable
     assert table["ssim"].iloc[0] == 1
     # The other network is the same one: it is fooled by the same images.
     assert metrics["transfer"] == metrics["accuracy_pgd"]
+    assert table["other"].tolist() == table["pgd"].tolist()
     assert metrics["accuracy_other"] == metrics["accuracy_clean"]
     assert metrics["accuracy_clean"] > 0, "an attack on a network that is never right shows nothing"
     assert 0 < metrics["mean_linf"] <= 16

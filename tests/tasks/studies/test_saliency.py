@@ -1,5 +1,7 @@
 """The study of saliency from its block to its files."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tasks.reports import studies
 from tasks.study import study
 from tests.conftest import ROOT
 from tests.tasks import test_code
+from tests.tasks.detection_data import write_scenes
 
 OPTIONS = {"photographs": 6, "samples": 2, "steps": 4, "layers": 3, "checked": 2}
 
@@ -56,6 +59,26 @@ def test_no_number_is_of_what_methods_were_chosen_on(make_study: Callable[..., P
     assert areas["file"].tolist() == ["20.png", "21.png", "22.png", "23.png"], "24 are there"
     with pytest.raises(Error, match="leave out fewer"):
         study(make_study(study="saliency", options={**options, "left_out": 24}), "looked")
+
+
+def test_middles_of_padded_photographs_are_looked_at(make_study: Callable[..., Profile], tmp_path: Path) -> None:
+    options = {"photographs": 4, "samples": 1, "steps": 2, "layers": 2, "checked": 1, "methods": ["gradient"]}
+    found = {}
+    for frame in ("whole", "middle"):
+        block = {"network": "none", "embedded": "squeezenet", "data": "tiny-classes", "options": {**options, "frame": frame}}
+        profile = make_study(study="saliency", **block)
+        folder = profile.processed("tiny-classes")
+        shutil.rmtree(folder)
+        write_scenes(folder, {"train": 1, "val": 4, "test": 1}, size=64)
+        index = pd.read_parquet(folder / "val" / "index.parquet")
+        index.assign(height=32).to_parquet(folder / "val" / "index.parquet")
+        # VOC's names, of which the second is of ImageNet, too.
+        info = json.loads((folder / "dataset.json").read_bytes())
+        (folder / "dataset.json").write_text(json.dumps({**info, "classes": ["person", "dog"]}))
+        found[frame] = study(profile, "looked")["metrics"]
+    assert found["whole"].keys() == found["middle"].keys() >= {"pointing_gradient", "pointing_chance"}
+    assert found["whole"]["pointing_chance"] != found["middle"]["pointing_chance"]
+    assert found["whole"]["insertion_gradient"] != found["middle"]["insertion_gradient"]
 
 
 def test_embedded_weights_are_looked_at_and_named(make_study: Callable[..., Profile]) -> None:

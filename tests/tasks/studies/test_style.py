@@ -29,7 +29,9 @@ def test_it_paints_and_measures(make_study: Callable[..., Profile]) -> None:
     assert result["published"] == []
     metrics = result["metrics"]
     assert metrics["left"] < 1
-    assert 0 < metrics["steps_lbfgs"] <= 1
+    for way in ("lbfgs", "scales"):
+        assert 0 < metrics[f"steps_{way}"] <= 1
+        assert (metrics[f"half_{way}"] <= 1) == (metrics[f"steps_{way}"] < 1)
     table = pd.read_csv(folder / "tables" / "paintings.csv")
     assert table["styles"].tolist() == ["ihc", "flower", "all of them"]
     assert metrics["loss_total"] == pytest.approx(table["total"].mean(), rel=1e-4)
