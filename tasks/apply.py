@@ -70,7 +70,7 @@ def find_weights(profile: Profile, experiment: str) -> Path:
 
     Raises Error where there are neither.
     """
-    embedded = profile.root / "models" / "weights" / f"{experiment}.safetensors"
+    embedded = _embedded(profile, experiment)
     if experiment not in profile.params.experiments and embedded.exists():
         return embedded
     trained = profile.weights(experiment)
@@ -80,9 +80,14 @@ def find_weights(profile: Profile, experiment: str) -> Path:
     raise Error(f"{trained}: {experiment} is not trained; train it: dvc repro train@{experiment}; or give a file with --weights")
 
 
+def _embedded(profile: Profile, experiment: str) -> Path:
+    """Where git carries an experiment's weights, if it does."""
+    return profile.root / "models" / "weights" / f"{experiment}.safetensors"
+
+
 def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[nn.Module, Configuration]:
     """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment, and for damaged ones."""
-    if path is not None:
+    if path not in (None, _embedded(profile, experiment)):
         profile.experiment(experiment)
     path = weights.verified(path or find_weights(profile, experiment))
     if path.parent == profile.root / "models" / "weights" and not (card := path.with_suffix(".json")).exists():
@@ -308,7 +313,7 @@ def main(
 
     A detector's have its boxes, which stand in OUT/detections.json in COCO's format too.
 
-    In a clean clone sobel-compact and sobel-autoencoder-per-image work at once: git carries their weights (models/weights). Others are trained first.
+    In a clean clone sobel-compact, sobel-autoencoder-per-image and yolo11n work at once: git carries their weights (models/weights). Others are trained first.
 
     What is finished is not done again. Files that cannot be used are listed in OUT/skipped.csv.
     """

@@ -255,6 +255,10 @@ def test_weights_that_git_carries_are_used_before_any_training(profile: Profile,
     # Another profile's experiment may have come along too; what is nowhere is unknown.
     other = embedded.rename(embedded.with_stem("of-another-profile"))
     assert application.find_weights(profile, "of-another-profile") == other
+    network, configuration = weights.load(other)
+    weights.save(other, network, configuration.model_copy(update={"experiment": "of-another-profile"}))
+    files.write_json(other.with_suffix(".json"), {"sha256": files.sha256(other)})
+    assert application.load(profile, "of-another-profile", other)[1].experiment == "of-another-profile"
     with pytest.raises(Error, match="unknown experiment 'of-no-profile'"):
         application.find_weights(profile, "of-no-profile")
 
