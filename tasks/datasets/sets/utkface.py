@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from tasks.common.errors import Error
 from tasks.datasets import archives
 from tasks.datasets.records import Image, Item, Problem, Raw, Settings
 from tasks.datasets.sources import Dataset, File
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ARCHIVE = "UTKFace.tar.gz"
 # <age>_<gender>_<race>_<time>: years up to 116, 0 (male) or 1 (female), 0 to 4.
@@ -59,8 +61,10 @@ def read(folder: Path, _: Settings) -> Raw:
     return Raw(items, images, (), problems)
 
 
-def attributes(names: Sequence[str]) -> dict[str, np.ndarray]:
+def attributes(names: Sequence[str]) -> dict[str, "np.ndarray"]:
     """What the files' names say of each face, (N,): `older` (30 years and more) and `female`, 0 or 1, -1 where a name lacks it."""
+    import numpy as np  # which those who only want the source need not have
+
     matches = [match if (match := NAME.fullmatch(name)) and int(match[1]) <= OLDEST else None for name in names]
     return {
         "older": np.array([int(int(m[1]) >= OLDER) if m else -1 for m in matches]),
