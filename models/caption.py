@@ -117,6 +117,14 @@ class Captioner(nn.Module):
         logits = self.decoder.logits(hidden).float()
         return F.cross_entropy(logits, said, ignore_index=UNKNOWN, label_smoothing=smoothing)
 
+    def logs(self, regions: Tensor, sentences: Tensor) -> Tensor:
+        """The log-probability, float32 (B, S, T - 1), of each word of sentences (B, S, T) after the first, among the words that may be said."""
+        logits = self.decoder.logits(self.decoder(regions, sentences[:, :, :-1])).float()
+        allowed = logits.index_fill(3, torch.tensor(BANNED, device=logits.device), -torch.inf)
+        said = sentences[:, :, 1:, None]
+        # Fill is none of them; its place has the probability of the end.
+        return allowed.log_softmax(3).gather(3, said.masked_fill(said == PAD, END))[..., 0]
+
     def forward(self, images: Tensor) -> Tensor:
         state = self.decoder.begin(self.see(self.stem(images)))
         words = torch.full((len(images),), START, device=images.device)

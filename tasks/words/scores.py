@@ -6,7 +6,7 @@ pycocoevalcap, the evaluation of COCO's captions, on the same words, to 1e-6.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,17 +68,32 @@ def intervals(answers: Sequence[Words], references: Sequence[Sequence[Words]], d
     return {column: [*found] for column, found in zip(("metric", "value", "low", "high"), zip(*rows))}
 
 
+class Documents:
+    """How rare runs of words are in the references of a set of images, by which CIDEr-D weighs them."""
+
+    def __init__(self, references: Sequence[Sequence[Words]]) -> None:
+        found = Counter(gram for own in references for gram in {gram for reference in own for gram in grams(reference)})
+        self.total = math.log(len(references))
+        self.weights = {gram: self.total - math.log(count) for gram, count in found.items()}
+
+    def cider(self, answer: Words, references: Sequence[Words]) -> float:
+        """CIDEr-D of an answer (Vedantam et al. 2015, equations 2, 5 and 6)."""
+        mine = self._weighed(answer)
+        similar = [_similarity(mine, self._weighed(reference), len(answer) - len(reference)) for reference in references]
+        return 10 * float(np.mean(similar))
+
+    def _weighed(self, sentence: Words) -> tuple[list[dict[Gram, float]], list[float]]:
+        """Counts times inverse document frequencies of n-grams, and their norms, by n. An n-gram of no document weighs as that of one."""
+        vectors: list[dict[Gram, float]] = [{} for _ in range(ORDER)]
+        for gram, count in grams(sentence).items():
+            vectors[len(gram) - 1][gram] = count * self.weights.get(gram, self.total)
+        return vectors, [math.sqrt(sum(value**2 for value in vector.values())) for vector in vectors]
+
+
 def cider(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> np.ndarray:
-    """CIDEr-D of each answer (Vedantam et al. 2015, equations 2, 5 and 6), float64 (N,); the document frequencies are of the references."""
-    documents = Counter(gram for own in references for gram in {gram for reference in own for gram in grams(reference)})
-    total = math.log(len(references))
-    weights = {gram: total - math.log(count) for gram, count in documents.items()}
-    found = []
-    for answer, own in zip(answers, references, strict=True):
-        mine = _weighed(answer, weights, total)
-        similar = [_similarity(mine, _weighed(reference, weights, total), len(answer) - len(reference)) for reference in own]
-        found.append(10 * float(np.mean(similar)))
-    return np.array(found)
+    """CIDEr-D of each answer, float64 (N,); the document frequencies are of the references."""
+    documents = Documents(references)
+    return np.array([documents.cider(answer, own) for answer, own in zip(answers, references, strict=True)])
 
 
 def rouge_l(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> np.ndarray:
@@ -106,14 +121,6 @@ def diversity(answers: Sequence[Words], train: Iterable[Words]) -> dict[str, flo
 def grams(sentence: Words) -> Counter[Gram]:
     """How often each run of one to four words comes."""
     return Counter(tuple(sentence[i : i + n]) for n in range(1, ORDER + 1) for i in range(len(sentence) - n + 1))
-
-
-def _weighed(sentence: Words, weights: Mapping[Gram, float], total: float) -> tuple[list[dict[Gram, float]], list[float]]:
-    """Counts times inverse document frequencies of n-grams, and their norms, by n. An n-gram of no document weighs as that of one."""
-    vectors: list[dict[Gram, float]] = [{} for _ in range(ORDER)]
-    for gram, count in grams(sentence).items():
-        vectors[len(gram) - 1][gram] = count * weights.get(gram, total)
-    return vectors, [math.sqrt(sum(value**2 for value in vector.values())) for vector in vectors]
 
 
 def _similarity(mine: tuple[Sequence, Sequence], theirs: tuple[Sequence, Sequence], difference: int) -> float:

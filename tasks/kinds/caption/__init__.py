@@ -2,10 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.kinds import Figure, Metric
 from tasks.params import recipe
+from tasks.params.block import Block
 from tasks.words.preparation import Described
 
 # Only networks whose file says so write sentences (`models.kind`).
@@ -47,6 +48,13 @@ class Augment(recipe.Augment):
     jitter: float = Field(0.0, ge=0, le=0, description="of no use to features that are kept")
 
 
+class SelfCritical(Block):
+    """Learning from what one's own sentences score (self-critical sequence training, Rennie et al. 2017)."""
+
+    epochs: int = Field(ge=1, description="so many epochs at the end, after those that learn people's sentences word by word")
+    samples: int = Field(5, ge=2, description="sentences that are drawn for each picture, and held against one another")
+
+
 class Recipe(recipe.Recipe):
     """The recipe of a network that writes sentences."""
 
@@ -58,6 +66,17 @@ class Recipe(recipe.Recipe):
         0.7, ge=0, le=5, description="a sentence's log-probability is divided by its words to this power"
     )
     augment: Augment = Augment()
+    self_critical: SelfCritical | None = Field(
+        None, description="the last epochs raise the CIDEr-D of the network's own sentences"
+    )
+
+    @model_validator(mode="after")
+    def _sentences_are_learned_first(self) -> "Recipe":
+        if self.self_critical and self.self_critical.epochs >= self.epochs:
+            raise ValueError(
+                f"self_critical.epochs: {self.self_critical.epochs} of {self.epochs} epochs; some have to learn sentences first"
+            )
+        return self
 
 
 def check(experiment: Any, prepare: Any, network: Any) -> None:

@@ -12,15 +12,16 @@ from tasks.kinds.caption import describe
 from tasks.learning import objective
 from tasks.learning.optimizers import Updates
 from tasks.learning.tensors import Examples, autocast
-from tasks.words import scores
+from tasks.words import decoding, scores
 from tasks.words.data import vocabulary
-from tasks.words.vocabulary import END, UNKNOWN
+from tasks.words.reward import Reward, advantages
+from tasks.words.vocabulary import END, PAD, START, UNKNOWN
 
 BATCH = 128
 
 
 class Objective(objective.Objective):
-    """Cross-entropy of each word given those before it; validation has the scores of sentences.
+    """Cross-entropy of each word given those before it; in `self_critical` epochs the reward of drawn sentences. Validation has scores.
 
     References of validation are their numbers: words that the vocabulary lacks are one word, which only CIDEr-D's weights notice.
     """
@@ -31,12 +32,16 @@ class Objective(objective.Objective):
         super().__init__(recipe, info, network, precision, predecessor)
         self.train_features: list[Tensor] = []
         self.val_features: Tensor | None = None
+        self.reward: Reward | None = None
 
     def begin(self, train: Examples, seed: int, epoch: int) -> None:
-        """Features of train, and those of its mirror images where they are wanted."""
+        """Features of train, and those of its mirror images where they are wanted; what sentences earn, in the epochs that ask for it."""
         if not self.train_features:
             views = (False, True) if self.recipe.augment.flip else (False,)
             self.train_features = [describe.kept(self.network, train.images, self.precision, mirrored) for mirrored in views]
+        critical = self.recipe.self_critical
+        if critical and epoch >= self.recipe.epochs - critical.epochs and self.reward is None:
+            self.reward = Reward(train["sentences"])
 
     def draw(self, data: Examples, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Features (B, C, h, w), of each image or of its mirror image, and all its sentences, int32 (B, S, T)."""
@@ -51,10 +56,32 @@ class Objective(objective.Objective):
     def step(self, inputs: Tensor, targets: Tensor, updates: Updates) -> dict[str, Tensor]:
         if hasattr(self.network, "training_step"):
             return super().step(inputs, targets, updates)
+        if self.reward is not None:
+            return self._criticise(inputs, targets, self.reward, updates)
         with autocast(inputs.device, self.precision):
             loss = self.network.losses(inputs, targets, self.recipe.label_smoothing)  # type: ignore[operator]
         updates["network"](loss)
         return {"loss": loss.detach()}
+
+    def _criticise(self, inputs: Tensor, targets: Tensor, reward: Reward, updates: Updates) -> dict[str, Tensor]:
+        """Make those of the network's own sentences likelier that earn more than its others for the same picture, and these less likely."""
+        network: Any = self.network
+        samples = self.recipe.self_critical.samples
+        with autocast(inputs.device, self.precision):
+            regions = network.see(inputs)
+            network.decoder.eval()
+            drawn = decoding.sample(
+                network.decoder, regions.detach().repeat_interleave(samples, 0), network.length - 1, 1.0
+            ).words
+            network.decoder.train()
+            begun = torch.cat([torch.full_like(drawn[:, :1], START), drawn], 1).unflatten(0, (len(inputs), samples))
+            logs = network.logs(regions, begun)
+        said = begun[:, :, 1:]
+        rewards = reward(said, targets)
+        counted = said != PAD
+        loss = -(advantages(rewards).to(logs.device)[:, :, None] * logs)[counted].mean()
+        updates["network"](loss)
+        return {"reward": rewards.mean().to(loss.device)}
 
     def measure(self, network: nn.Module, val: Examples) -> dict[str, float]:
         if self.val_features is None:
