@@ -186,7 +186,7 @@ def compared(histories: Mapping[str, pd.DataFrame], metric: str, label: str, see
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.grid(axis="y", color=FAINT, lw=0.7)
     # Losses of other kinds, such as the hinge loss, are tens of times as large: on a linear axis they flatten the others.
-    losses = [float(history["train_loss"].dropna().iloc[-1]) for history in histories.values()]
+    losses = [float(history["train_loss"].iloc[-1]) for history in histories.values()]
     if min(losses) > 0 and max(losses) > WIDE * min(losses):
         panels[0].set_yscale("log")
     panels[1].legend(frameon=False, labelcolor=INK, fontsize=8)

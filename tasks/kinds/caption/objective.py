@@ -81,7 +81,9 @@ class Objective(objective.Objective):
         counted = said != PAD
         loss = -(advantages(rewards).to(logs.device)[:, :, None] * logs)[counted].mean()
         updates["network"](loss)
-        return {"reward": rewards.mean().to(loss.device)}
+        mean = rewards.mean().to(loss.device)
+        # Its gradient is that of the rewards that are to be expected, less (equation 4), which is the loss that is recorded.
+        return {"loss": -mean, "reward": mean}
 
     def measure(self, network: nn.Module, val: Examples) -> dict[str, float]:
         if self.val_features is None:

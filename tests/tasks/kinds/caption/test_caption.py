@@ -87,6 +87,28 @@ def test_a_network_learns_to_say_what_is_there(profile: Profile) -> None:
         assert (folder / "plots" / name).stat().st_size > 1000
 
 
+def test_a_network_learns_from_what_its_own_sentences_score(profile: Profile) -> None:
+    """After epochs that learn words; the rewards of both of them are those of CIDEr-D, and rise or stay at the best."""
+    block = yaml.safe_load((profile.folder / "params.yaml").read_text())
+    block["experiments"]["attention"]["train"] |= {
+        "epochs": 12,
+        "self_critical": {"epochs": 4, "samples": 3},
+        "measure_every": 12,
+    }
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(block))
+    train(config.load(profile.folder), "attention")
+    history = pd.read_csv(profile.results("attention") / "history.csv")
+    rewards = history["train_reward"]
+    assert rewards.notna().tolist() == [False] * 8 + [True] * 4
+    assert (history["train_loss"].iloc[8:] == -rewards.iloc[8:]).all()
+    assert 0 < rewards.iloc[8] <= rewards.iloc[11]
+    assert history["val_cider"].iloc[11] > 0
+    block["experiments"]["attention"]["train"]["self_critical"]["epochs"] = 12
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(block))
+    with pytest.raises(Error, match=r"self_critical\.epochs: 12 of 12 epochs; some have to learn sentences first"):
+        config.load(profile.folder)
+
+
 def test_neighbours_say_what_people_said(profile: Profile) -> None:
     train(profile, "neighbours")
     result = evaluate(profile, "neighbours")
