@@ -24,6 +24,8 @@ from tasks.common.locks import alone
 from tasks.common.own_pages import HOST, origins
 from tasks.learning import tracking
 
+# Of the API: the deployment that is made last.
+LAST = "deployments/name/find/find"
 PATIENCE = 300.0  # seconds; a first start makes the databases, on a busy machine for minutes
 
 
@@ -177,7 +179,10 @@ def main(
                 *(["--end-left"] if own else []),
                 *(f"--{name}={value}" for name, value in options.items() if value is not None),
             ],
+            f"{prefect}/{LAST}",
         )
+        # A page that is opened before they are there says that there are none, and does not look again.
+        services[-1].wait()
         assert prefect
         print(f"Prefect  {prefect.removesuffix('/api')}\nMLflow   {mlflow}\nlogs     {logs}\nCtrl-C stops them all.", flush=True)
         while True:

@@ -288,7 +288,8 @@ def run(
     tags: Mapping[str, Any],
     run_id: str | None = None,
 ) -> Iterator[Run]:
-    """A run of the MLflow experiment `comparison`, FINISHED at the end of the block, FAILED by an exception, KILLED by Ctrl-C.
+    """A run of the MLflow experiment `comparison`, FINISHED at the end of the block, FAILED by an exception, KILLED by a signal (Ctrl-C, or what Prefect raises
+    where a run's process is asked to end).
 
     Nested `parameters` and `tags` become `a.b.c`. `run_id` goes on with a run if the store has it, otherwise a new one is made.
     Where MLflow fails, at the start or later, one warning is logged, and the block goes on without it.
@@ -296,11 +297,11 @@ def run(
     tracked = start(profile, experiment, name, parameters, tags, run_id)
     try:
         yield tracked
-    except KeyboardInterrupt:
-        tracked._close("KILLED")
+    except (Exception, SystemExit):
+        tracked._close("FAILED")
         raise
     except BaseException:
-        tracked._close("FAILED")
+        tracked._close("KILLED")
         raise
     tracked._close("FINISHED")
 

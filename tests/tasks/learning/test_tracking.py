@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from prefect.exceptions import TerminationSignal
 from torch import nn
 
 from tasks import config
@@ -114,7 +116,16 @@ def test_a_run_keeps_parameters_metrics_files_and_environment(make_profile: Make
     assert "mlflow==" in environment
 
 
-@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (SystemExit, "FAILED"), (KeyboardInterrupt, "KILLED")])
+class Terminated(TerminationSignal):
+    """What Prefect raises where the process of a run is asked to end."""
+
+    def __init__(self) -> None:
+        super().__init__(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError, "FAILED"), (SystemExit, "FAILED"), (KeyboardInterrupt, "KILLED"), (Terminated, "KILLED")]
+)
 def test_what_ends_the_block_is_the_state(
     make_profile: MakeProfile, client: Any, error: type[BaseException], status: str
 ) -> None:
