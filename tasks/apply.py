@@ -29,6 +29,7 @@ from torch import nn
 
 from tasks import config, kinds
 from tasks.common import bars, devices, files
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.locks import alone
 from tasks.finding import light
@@ -306,7 +307,9 @@ def main(
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for the pictures; for one photograph also a name.png")],
     weights: Annotated[
         Path | None,
-        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+        typer.Option(
+            callback=readable, help="a .safetensors file of the experiment; by default what is trained here, else what came along"
+        ),
     ] = None,
 ) -> None:
     """Apply an experiment's network to photographs of any size; the pictures are PNG files of the same size.

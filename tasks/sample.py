@@ -12,6 +12,7 @@ import typer
 
 from tasks import apply, config, kinds
 from tasks.common import bars
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder
 from tasks.imaging.images import write_png
@@ -70,7 +71,9 @@ def main(
     grid: Annotated[bool, typer.Option("--grid", help="one picture with all samples in rows")] = False,
     weights: Annotated[
         Path | None,
-        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+        typer.Option(
+            callback=readable, help="a .safetensors file of the experiment; by default what is trained here, else what came along"
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help='a sentence, such as "a three and a seven", in place of a class')] = None,
     truncation: Annotated[
