@@ -38,6 +38,7 @@ from tasks.imaging.images import Undecodable
 from tasks.imaging.tiles import OnTile
 from tasks.learning import weights
 from tasks.learning.weights import Configuration
+from tasks.params.params import known_to_user
 from tasks.profile import Profile
 
 APPLIED, SKIPPED, LOCK = "applied.csv", "skipped.csv", ".apply.lock"
@@ -69,11 +70,13 @@ class Row(NamedTuple):
 def find_weights(profile: Profile, experiment: str) -> Path:
     """The first seed's weights as trained in this profile, else those that git carries, which may be another profile's experiment.
 
-    Raises Error where there are neither.
+    Raises Error where there are neither, and for a name that neither has.
     """
     embedded = _embedded(profile, experiment)
     if experiment not in profile.params.experiments and embedded.exists():
         return embedded
+    carried = sorted(path.stem for path in embedded.parent.glob("*.safetensors"))
+    known_to_user(experiment, {**profile.params.experiments, **dict.fromkeys(carried)}, "experiment")
     trained = profile.weights(experiment)
     for path in (trained, embedded):
         if path.exists():

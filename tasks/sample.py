@@ -63,7 +63,10 @@ def sample(
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="a generator of params.yaml, trained before")],
+    experiment: Annotated[
+        str,
+        typer.Argument(help="a generator of params.yaml that is trained, or one whose weights git carries, such as stylegan"),
+    ],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="a folder; with --grid a .png file")],
     count: Annotated[int, typer.Option(min=1, help="how many")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="another one gives other samples, the same one the same")] = 0,
