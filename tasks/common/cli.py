@@ -3,7 +3,9 @@
 import atexit
 import errno
 import gc
+import inspect
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -66,7 +68,8 @@ def _run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
         app = command
     else:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command()(command)
+        # Typer would break lines of later paragraphs where the source breaks them.
+        app.command(help=re.sub(r"(?<!\n)\n(?=\w)", " ", inspect.getdoc(command) or ""))(command)
     try:
         sys.exit(app())
     except Error as error:

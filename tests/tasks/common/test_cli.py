@@ -131,3 +131,20 @@ def test_a_pipe_ends_a_command_with_a_sentence(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(SystemExit) as ended:
         run(main)
     assert ended.value.code == f"error: {tmp_path / 'pipe'}: no regular file; give the path of one"
+
+
+def test_help_flows_over_the_lines_of_its_source(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        """Say it.
+
+        Of a paragraph
+        the lines are one.
+
+        The next is another.
+        """
+
+    monkeypatch.setattr(sys, "argv", ["program", "--help"])
+    with pytest.raises(SystemExit):
+        run(main)
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert {"Say it.", "Of a paragraph the lines are one.", "The next is another."} <= {*said}
