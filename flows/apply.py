@@ -45,7 +45,10 @@ def main(
     source: Annotated[Path, typer.Argument(metavar="IN", help="a photograph, or a folder of them (with the folders in it)")],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for the pictures; for one photograph also a name.png")],
     profile: Annotated[str, typer.Option(help="the folder of a params.yaml, seen from the project's")] = ".",
-    weights: Annotated[Path | None, typer.Option(help="a .safetensors file of the experiment; by default the stage's")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+    ] = None,
 ) -> None:
     """Apply an experiment to photographs under Prefect."""
     applied = apply(experiment, str(source.resolve()), str(to.resolve()), profile, str(weights.resolve()) if weights else None)
