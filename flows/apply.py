@@ -33,18 +33,22 @@ def apply(experiment: str, source: str, to: str, profile: str = ".", weights: st
     Paths are seen from the project's folder. `weights`: a file in place of the stage's.
     """
     loaded = config.load(reach(profile))
-    loaded.experiment(experiment)
     applied = run_application(loaded, experiment, reach(source), reach(to), reach(weights) if weights else None)
     publish(experiment, applied)
     return applied
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="a key of `experiments` in params.yaml whose network makes images of images")],
+    experiment: Annotated[
+        str, typer.Argument(help="a key of `experiments` in params.yaml whose network makes images of images, or detects")
+    ],
     source: Annotated[Path, typer.Argument(metavar="IN", help="a photograph, or a folder of them (with the folders in it)")],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for the pictures; for one photograph also a name.png")],
     profile: Annotated[str, typer.Option(help="the folder of a params.yaml, seen from the project's")] = ".",
-    weights: Annotated[Path | None, typer.Option(help="a .safetensors file of the experiment; by default the stage's")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+    ] = None,
 ) -> None:
     """Apply an experiment to photographs under Prefect."""
     applied = apply(experiment, str(source.resolve()), str(to.resolve()), profile, str(weights.resolve()) if weights else None)

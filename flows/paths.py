@@ -13,7 +13,8 @@ def reach(path: str) -> Path:
     """A path as a flow was given it, seen from the project's folder.
 
     A run that the user's own shell starts takes any. One that a page or a schedule starts stays in the project's folder, and in those
-    that `make ui` was told: whoever reaches the page should not reach all files. Raises Error for another.
+    that `make ui` was told: whoever reaches the page should not reach all files. Raises Error for another, and for what is neither a file
+    nor a folder, such as a pipe, which a run would wait for for ever.
     """
     if runtime.flow_run.id is not None and runtime.deployment.id is not None:
         whole = (ROOT / path).resolve()
@@ -23,4 +24,7 @@ def reach(path: str) -> Path:
             raise Error(
                 f"{path}: runs that the page starts stay in {allowed}; start python -m flows.serve with --folder, or use a shell"
             )
-    return ROOT / path
+    reached = ROOT / path
+    if os.path.exists(reached) and not (os.path.isfile(reached) or os.path.isdir(reached)):
+        raise Error(f"{path}: neither a file nor a folder; give the path of one")
+    return reached

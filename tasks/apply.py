@@ -29,6 +29,7 @@ from torch import nn
 
 from tasks import config, kinds
 from tasks.common import bars, devices, files
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.locks import alone
 from tasks.finding import light
@@ -37,6 +38,7 @@ from tasks.imaging.images import Undecodable
 from tasks.imaging.tiles import OnTile
 from tasks.learning import weights
 from tasks.learning.weights import Configuration
+from tasks.params.params import known_to_user
 from tasks.profile import Profile
 
 APPLIED, SKIPPED, LOCK = "applied.csv", "skipped.csv", ".apply.lock"
@@ -68,11 +70,13 @@ class Row(NamedTuple):
 def find_weights(profile: Profile, experiment: str) -> Path:
     """The first seed's weights as trained in this profile, else those that git carries, which may be another profile's experiment.
 
-    Raises Error where there are neither.
+    Raises Error where there are neither, and for a name that neither has.
     """
     embedded = _embedded(profile, experiment)
     if experiment not in profile.params.experiments and embedded.exists():
         return embedded
+    carried = sorted(path.stem for path in embedded.parent.glob("*.safetensors"))
+    known_to_user(experiment, {**profile.params.experiments, **dict.fromkeys(carried)}, "experiment")
     trained = profile.weights(experiment)
     for path in (trained, embedded):
         if path.exists():
@@ -306,7 +310,9 @@ def main(
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for the pictures; for one photograph also a name.png")],
     weights: Annotated[
         Path | None,
-        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+        typer.Option(
+            callback=readable, help="a .safetensors file of the experiment; by default what is trained here, else what came along"
+        ),
     ] = None,
 ) -> None:
     """Apply an experiment's network to photographs of any size; the pictures are PNG files of the same size.

@@ -27,6 +27,7 @@ import typer
 from tasks import apply, config
 from tasks.common import bars, devices, files, pages
 from tasks.common.bars import Bar
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.locks import alone
 from tasks.common.processors import processors
@@ -219,7 +220,9 @@ def main(
     ],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="the folder for tables and contact sheet")],
     experiment: Annotated[str, typer.Option(help="whose network writes: a key of `experiments` in params.yaml")] = EXPERIMENT,
-    path: Annotated[Path | None, typer.Option("--weights", help="a .safetensors file in place of the experiment's")] = None,
+    path: Annotated[
+        Path | None, typer.Option("--weights", callback=readable, help="a .safetensors file in place of the experiment's")
+    ] = None,
     beam: Annotated[int, typer.Option(min=1, max=50, help="sentences that are kept at each word; 1 is greedy")] = use.BEAM,
     workers: Annotated[int | None, typer.Option(min=0, help="actors; 0: in this process; by default a processor each")] = None,
 ) -> None:

@@ -17,6 +17,7 @@ from tasks import config
 from tasks.codec import file
 from tasks.codec.library import Library, paths
 from tasks.common import bars
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.files import atomic, content
 from tasks.imaging.images import Undecodable
@@ -99,7 +100,9 @@ def main(
     quality: Annotated[int, typer.Option(min=0, max=100, help="0: the fewest bits, 100: the best picture")] = 50,
     opens: Annotated[bool, typer.Option("--open", help="open compressed files: they become PNG")] = False,
     experiment: Annotated[str, typer.Option(help="a codec of params.yaml")] = "codec",
-    weights: Annotated[Path | None, typer.Option(help="a .safetensors file of a codec; by default what is trained here")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(callback=readable, help="a .safetensors file of a codec; by default what is trained here")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="files at a time; by default as many as there are processors")] = None,
 ) -> None:
     """Compress photographs of any size, or open them again. A file of a folder that cannot be used is named, and the rest is done."""

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from tasks.common.cli import readable
 from tasks.faces.emotions import export
 
 
 def main(
     file: Annotated[
-        Path, typer.Argument(help="weights of the network `deepface`: results/emotion-deepface/weights/seed-0.safetensors")
+        Path,
+        typer.Argument(
+            callback=readable, help="weights of the network `deepface`: results/emotion-deepface/weights/seed-0.safetensors"
+        ),
     ],
     home: Annotated[Path, typer.Argument(help="what DEEPFACE_HOME is set to for DeepFace")],
 ) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from tasks import config
 from tasks.common import bars
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets import data
@@ -77,9 +78,13 @@ def main(
     name: Annotated[str, typer.Argument(metavar="DATA", help="a key of `preprocess` in params.yaml, of the task embed")],
     weights: Annotated[
         str | None,
-        typer.Option(help="a file, laion400m_e32 or laion2b_e16, as of tasks.find; by default what comes with the code"),
+        typer.Option(
+            callback=readable, help="a file, laion400m_e32 or laion2b_e16, as of tasks.find; by default what comes with the code"
+        ),
     ] = None,
-    merges: Annotated[Path | None, typer.Option(help="bpe_simple_vocab_16e6.txt.gz, for weights in open_clip's layout")] = None,
+    merges: Annotated[
+        Path | None, typer.Option(callback=readable, help="bpe_simple_vocab_16e6.txt.gz, for weights in open_clip's layout")
+    ] = None,
     split: Annotated[str, typer.Option(help="train, val or test")] = "test",
     out: Annotated[Path | None, typer.Option(help="also write the numbers as JSON")] = None,
 ) -> None:

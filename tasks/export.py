@@ -9,6 +9,7 @@ import typer
 from torch.export import Dim
 
 from tasks import apply, config, kinds
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.files import atomic
 from tasks.profile import Profile
@@ -51,7 +52,9 @@ def main(
     to: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="the file to write")],
     weights: Annotated[
         Path | None,
-        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+        typer.Option(
+            callback=readable, help="a .safetensors file of the experiment; by default what is trained here, else what came along"
+        ),
     ] = None,
 ) -> None:
     """Write a trained network as ONNX, with free batch, height and width: float32 (N, C, H, W) in [0, 1] in, RGB."""

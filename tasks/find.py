@@ -19,6 +19,7 @@ import typer
 
 from tasks.common import bars, devices, files
 from tasks.common.bars import Bar
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.locks import alone
 from tasks.common.processors import processors
@@ -150,16 +151,21 @@ def find(
 def main(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="a folder of photographs (with the folders in it)")],
     words: Annotated[str | None, typer.Argument(metavar="WORDS", help='what they show, such as "a dog in the snow"')] = None,
-    like: Annotated[Path | None, typer.Option(metavar="PHOTO", help="a photograph to look for, in place of words")] = None,
+    like: Annotated[
+        Path | None, typer.Option(metavar="PHOTO", callback=readable, help="a photograph to look for, in place of words")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="how many are listed")] = 10,
     weights: Annotated[
         str | None,
         typer.Option(
+            callback=readable,
             help="other weights: a .safetensors file of an embed experiment, a file in open_clip's layout, or laion400m_e32 or laion2b_e16, "
-            "which are downloaded (600 MB)"
+            "which are downloaded (600 MB)",
         ),
     ] = None,
-    merges: Annotated[Path | None, typer.Option(help="bpe_simple_vocab_16e6.txt.gz, for weights in open_clip's layout")] = None,
+    merges: Annotated[
+        Path | None, typer.Option(callback=readable, help="bpe_simple_vocab_16e6.txt.gz, for weights in open_clip's layout")
+    ] = None,
     index: Annotated[Path | None, typer.Option(help="where the index is kept, in place of FOLDER/.darkroom-find")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="actors; 0: in this process; by default a processor each")] = None,
     table: Annotated[Path | None, typer.Option("--csv", help="also write what was found as a table")] = None,

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from tasks import config
+from tasks.common.cli import readable
 from tasks.inside import ascent, maps
 from tasks.inside.backbones import BACKBONES
 from tasks.inside.style import RECIPES
@@ -101,7 +102,7 @@ def style(
     colours: Annotated[bool, typer.Option("--keep-colours", help="of the photograph")] = False,
     start: Annotated[str, typer.Option(help="content, noise")] = "content",
     source: Annotated[str, typer.Option(help="of vgg19's weights: url, mirror, path")] = "package",
-    path: Annotated[Path | None, typer.Option(help="of vgg19's weights, with --source path")] = None,
+    path: Annotated[Path | None, typer.Option(callback=readable, help="of vgg19's weights, with --source path")] = None,
     seed: Seed = 0,
 ) -> None:
     """A photograph in the style of another picture, or of several."""

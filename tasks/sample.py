@@ -12,6 +12,7 @@ import typer
 
 from tasks import apply, config, kinds
 from tasks.common import bars
+from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.files import atomic_folder
 from tasks.imaging.images import write_png
@@ -62,7 +63,10 @@ def sample(
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="a generator of params.yaml, trained before")],
+    experiment: Annotated[
+        str,
+        typer.Argument(help="a generator of params.yaml that is trained, or one whose weights git carries, such as stylegan"),
+    ],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="a folder; with --grid a .png file")],
     count: Annotated[int, typer.Option(min=1, help="how many")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="another one gives other samples, the same one the same")] = 0,
@@ -70,7 +74,9 @@ def main(
     grid: Annotated[bool, typer.Option("--grid", help="one picture with all samples in rows")] = False,
     weights: Annotated[
         Path | None,
-        typer.Option(help="a .safetensors file of the experiment; by default what is trained here, else what came along"),
+        typer.Option(
+            callback=readable, help="a .safetensors file of the experiment; by default what is trained here, else what came along"
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help='a sentence, such as "a three and a seven", in place of a class')] = None,
     truncation: Annotated[

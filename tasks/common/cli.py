@@ -3,12 +3,15 @@
 import atexit
 import errno
 import gc
+import inspect
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
@@ -25,6 +28,20 @@ QUIET = {
     "YOLO_OFFLINE": "true",
     "YOLO_AUTOINSTALL": "false",
 }
+
+
+Given = TypeVar("Given", Path, str, None)
+
+
+def readable(given: Given) -> Given:
+    """A callback of Typer's for options that name a file to read.
+
+    Raises Error for a pipe, which would be waited for for ever, a device, or a folder. What is not there is left to the command, which
+    may know the word as a name.
+    """
+    if given is not None and os.path.exists(given) and not os.path.isfile(given):
+        raise Error(f"{given}: no regular file; give the path of one")
+    return given
 
 
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
@@ -51,7 +68,8 @@ def _run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
         app = command
     else:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command()(command)
+        # Typer would break lines of later paragraphs where the source breaks them.
+        app.command(help=re.sub(r"(?<!\n)\n(?=\w)", " ", inspect.getdoc(command) or ""))(command)
     try:
         sys.exit(app())
     except Error as error:

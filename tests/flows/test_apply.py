@@ -9,6 +9,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.apply import apply
 from tasks import train
+from tasks.common import files
 from tasks.common.errors import Error
 from tasks.datasets import data
 from tasks.learning import weights
@@ -41,6 +42,17 @@ def test_a_folder_is_filtered_and_what_was_skipped_is_shown(make_profile: MakePr
         "0 done, 2 unchanged, 1 skipped",
     }
     assert all("c.png" in str(artifact.data) for artifact in artifacts)
+
+
+@pytest.mark.usefixtures("prefect")
+def test_weights_that_git_carries_need_no_experiment_of_the_profile(make_profile: MakeProfile, tmp_path: Path) -> None:
+    profile = make_profile()
+    configuration = train.describe(profile, "pairs", data.info(profile.processed("tiny-pairs")), 0)
+    carried = profile.root / "models" / "weights" / "other.safetensors"
+    weights.save(carried, configuration.build(), configuration.model_copy(update={"experiment": "other"}))
+    files.write_json(carried.with_suffix(".json"), {"sha256": files.sha256(carried)})
+    Image.fromarray(np.full((5, 7, 3), 100, np.uint8)).save(tmp_path / "a.png")
+    assert apply("other", str(tmp_path / "a.png"), str(tmp_path / "out"), str(profile.folder)).done == ["a.png"]
 
 
 @pytest.mark.usefixtures("prefect")

@@ -1,5 +1,6 @@
 """In runs of a deployment, as the page and the schedules start them, and in those of the user's shell."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,10 @@ def test_the_project_and_named_folders_are_reached(tmp_path: Path, monkeypatch: 
 def test_the_user_s_shell_takes_any_path() -> None:
     assert reach("/etc") == Path("/etc")
     assert reached("/etc") == "/etc"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "weights.safetensors")
+    with pytest.raises(Error, match="neither a file nor a folder"):
+        reach(str(tmp_path / "weights.safetensors"))
+    assert reach(str(tmp_path / ("n" * 300))).name == "n" * 300

@@ -26,5 +26,12 @@ def test_samples_are_drawn_and_shown(make: Callable[..., Profile], tmp_path: Pat
     with get_client(sync_client=True) as client:
         artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["sample-plain"])))
     assert [str(artifact.data) for artifact in artifacts] == [f"3 files in `{tmp_path / 'out'}`, seed 2, class any"]
+    for asked, says in (
+        ({"text": "a three"}, "follows no sentences"),
+        ({"truncation": 0.5}, "has no styles"),
+        ({"mix": 1}, "has no styles"),
+    ):
+        with pytest.raises(Error, match=says):
+            sample("plain", str(tmp_path / "out"), 3, profile=str(profile.folder), **asked)  # type: ignore[arg-type]
     with pytest.raises(Error, match="did you mean plain"):
         sample("plan", str(tmp_path / "out"), profile=str(profile.folder))

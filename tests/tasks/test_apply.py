@@ -261,6 +261,8 @@ def test_weights_that_git_carries_are_used_before_any_training(profile: Profile,
     assert application.load(profile, "of-another-profile", other)[1].experiment == "of-another-profile"
     with pytest.raises(Error, match="unknown experiment 'of-no-profile'"):
         application.find_weights(profile, "of-no-profile")
+    with pytest.raises(Error, match="did you mean of-another-profile"):
+        application.find_weights(profile, "of-other-profile")
 
 
 def test_weights_that_git_carries_are_used_with_their_card_alone(profile: Profile, tmp_path: Path) -> None:
