@@ -51,6 +51,8 @@ def page() -> Iterator[Page]:
 def test_a_training_is_started_from_its_form_and_its_mlflow_run_is_opened(served: Served, page: Page) -> None:
     address = served.prefect.removesuffix("/api")
     page.goto(f"{address}/deployments")
+    # The page shows ten of them.
+    page.get_by_placeholder("Search deployments").fill("train")
     deployment = page.locator("a[href*='/deployments/deployment/']").filter(has_text="train").first.get_attribute("href")
     page.goto(f"{address}{deployment}/run")
     experiment = page.locator("form .p-select").first
