@@ -47,7 +47,7 @@ class Outputs:
 def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
     """Samples of a generator, and its metrics on test.
 
-    The distances and manifolds in the features of Inception are of the first seed's 10,000 samples: against test, and where test has fewer
+    The distances and manifolds in the features of Inception are of 10,000 samples: against test, and where test has fewer
     images against all images (`fid_all`). They are left out where Inception's package is not installed, and the log says so.
 
     Raises Error for samples that are not finite, and for a judge of other images.
@@ -82,7 +82,7 @@ def measure(test: Test) -> tuple[Outputs, dict[str, float]]:
         numbers |= _faces(test, pictures, measured)
     if hasattr(network, "log_density"):
         numbers["log_likelihood_z"] = _log_likelihood(network, real.to(device), labels.to(device))
-    if test.first and count >= WHOLE:
+    if count >= WHOLE:
         if installed():
             numbers |= _inception(test, pictures[:WHOLE], measured)
         else:
