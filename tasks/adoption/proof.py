@@ -124,6 +124,9 @@ def _profile(profile: Profile, root: Path, names: Sequence[str]) -> None:
     for block in [block for section in blocks.values() for block in section.values()]:
         block["train"] = {**block.get("train", {}), "epochs": EPOCHS}
         block["train"].pop("early_stopping", None)
+        if critical := block["train"].get("self_critical"):
+            # A phase at the end is one of the epochs.
+            block["train"]["self_critical"] = {**critical, "epochs": EPOCHS - 1}
         if "seeds" in block:
             block["seeds"] = block["seeds"][:1]
     for block in blocks["sweeps"].values():

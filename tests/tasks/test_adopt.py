@@ -175,3 +175,12 @@ def test_a_change_of_numbers_is_refused_and_so_is_a_change_without_proof(project
 )
 def test_a_number_that_yaml_took_for_a_text_is_the_same_number(one: object, other: object, same: bool) -> None:
     assert (_number(one) == _number(other)) is same
+
+
+@pytest.mark.parametrize("folder", [".", "full"])
+def test_a_profile_of_few_epochs_is_one_that_can_be_loaded(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    shutil.copy(ROOT / folder / "params.yaml", tmp_path / folder)
+    proof._profile(config.load(ROOT / folder), tmp_path, [])
+    short = config.load(tmp_path / "short").params.experiments
+    assert {experiment.train.epochs for experiment in short.values()} == {proof.EPOCHS}
