@@ -183,4 +183,4 @@ def test_a_profile_of_few_epochs_is_one_that_can_be_loaded(folder: str, tmp_path
     shutil.copy(ROOT / folder / "params.yaml", tmp_path / folder)
     proof._profile(config.load(ROOT / folder), tmp_path, [])
     short = config.load(tmp_path / "short").params.experiments
-    assert {experiment.train.epochs for experiment in short.values()} == {proof.EPOCHS}
+    assert short.keys() == config.load(ROOT / folder).params.experiments.keys()
