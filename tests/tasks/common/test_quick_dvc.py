@@ -1,4 +1,4 @@
-"""The lock file that is written a stage at a time, held against DVC's own."""
+"""The lock file that is written a stage at a time, and parameters that are parsed once, held against DVC's own."""
 
 import os
 import string
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.dependency.param import read_param_file
+from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 from dvc.utils.serialize import dumps_yaml, parse_yaml
 from hypothesis import given
@@ -120,3 +122,40 @@ def test_a_stage_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "failed to reproduce 'second'" in done.stderr
     assert [*parse_yaml((folder / "dvc.lock").read_text(), "dvc.lock")["stages"]] == ["first"]
+
+
+@pytest.mark.parametrize("profile", [".", "full"])
+def test_parameters_of_every_stage_are_what_dvc_reads(profile: str) -> None:
+    path = str(ROOT / profile / "params.yaml")
+    content = yaml.safe_load(Path(path).read_bytes())
+    keys = [
+        *content,
+        *(f"{section}.{name}" for section in content if isinstance(content[section], dict) for name in content[section]),
+    ]
+    assert len(keys) > 50
+    read = quick_dvc.read_param_file(LocalFileSystem(), path, keys, flatten=True)
+    assert read == read_param_file(LocalFileSystem(), path, keys, flatten=True)
+    read[keys[-1]] = read[keys[0]] = None
+    assert quick_dvc.read_param_file(LocalFileSystem(), path, keys, flatten=True)[keys[-1]] is not None
+
+
+@pytest.mark.parametrize("keys", [["a"], ["a.b"], ["a.c.0"], ["a.d"], ["e", "a.b"], ["a.*"], ["f.1"], []])
+@pytest.mark.parametrize("flatten", [True, False])
+def test_parameters_that_are_none_or_lie_in_lists_are_what_dvc_reads(tmp_path: Path, keys: list[str], flatten: bool) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: {b: 1, c: [2, 3]}\nf: {1: one}\n")
+
+    def outcome(read: Any) -> Any:
+        try:
+            return read(LocalFileSystem(), str(path), keys, flatten=flatten)
+        except Exception as error:
+            return type(error)
+
+    assert outcome(quick_dvc.read_param_file) == outcome(read_param_file)
+
+
+def test_parameters_are_read_again_when_the_file_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    for number in (1, 2):
+        path.write_text(f"a: {number}\n")
+        assert quick_dvc.read_param_file(LocalFileSystem(), str(path), ["a"], flatten=True) == {"a": number}
