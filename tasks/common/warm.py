@@ -37,8 +37,8 @@ from tasks.common.cli import QUIET, leave
 ROOT = Path(__file__).resolve().parents[2]
 # Seconds without a step after which the parent ends.
 IDLE = 60.0
-# What makes the parent wait for nothing: these take a second in a fresh process. Once it is warm they are its, too.
-LIGHT = ("tasks.config", "tasks.download", "tasks.preprocess")
+# A file beside the socket once the libraries are imported. Until then `bin/python` runs light steps in fresh processes, which take a second.
+WARM = "warm"
 LIBRARIES = (
     "torch", "torch._dynamo", "pandas", "pyarrow.parquet", "scipy.special", "sklearn.metrics", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "safetensors.torch", "typer", "rich.progress", "jinja2", "psutil", "filelock",
@@ -103,10 +103,12 @@ class Parent:
         self.affinity = sorted(os.sched_getaffinity(0))
         self.interpreter = [sys.version, os.path.realpath(sys.executable)]
         self.files = _files()
-        self.warm = False
         self.handlers: set[int] = set()
 
     def serve(self) -> None:
+        """Import the libraries at once: DVC reads its files meanwhile."""
+        _warm_up(self.libraries)
+        (Path(self.environment["DARKROOM_WARM"]) / WARM).touch()
         while True:
             ready, _, _ = select.select([self.listener], [], [], self.idle)
             self._reap()
@@ -150,15 +152,10 @@ class Parent:
                     os.close(descriptor)
 
     def _fits(self, request: dict[str, Any]) -> bool:
-        """Whether a child of ours is what a fresh process would be. Makes the parent warm."""
+        """Whether a child of ours is what a fresh process would be."""
         same = _lasting(request["environment"]) == self.environment and request["interpreter"] == self.interpreter
         if not same or request["affinity"] != self.affinity or self.files != _files():
             return False
-        if not self.warm and request["arguments"][1] in LIGHT:
-            return False
-        if not self.warm:
-            _warm_up(self.libraries)
-            self.warm = True
         return threading.active_count() == 1 and len(os.listdir("/proc/self/task")) == 1
 
 

@@ -261,6 +261,14 @@ def test_a_parent_ends_when_nothing_comes_but_not_during_a_step(project: Path, t
         assert made.process.wait(10) == 0
 
 
+def test_a_step_of_a_second_does_not_wait_for_a_parent_that_imports_still(project: Path, tmp_path: Path) -> None:
+    (project / "tasks" / "download.py").write_text("print('done')")
+    prelude = "import time; warm._warm_up = lambda libraries: time.sleep(100)"
+    with parent(tmp_path / "warm", prelude=prelude) as made:
+        command = ["python", "-m", "tasks.download"]
+        assert subprocess.check_output(command, cwd=project, env=made.environment, timeout=50) == b"done\n"
+
+
 def test_a_parent_with_a_thread_forks_nothing(project: Path, tmp_path: Path) -> None:
     prelude = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     with parent(tmp_path / "warm", prelude=prelude) as made:
@@ -268,7 +276,8 @@ def test_a_parent_with_a_thread_forks_nothing(project: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="being somebody else is for root")
-def test_nobody_else_is_served() -> None:
+def test_nobody_else_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_WARM", str(tmp_path))
     # A name that belongs to no folder: the socket's own rights keep strangers out already.
     name = f"\0darkroom-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as listener:
