@@ -5,8 +5,10 @@ made of what is there: of an experiment whose pictures are not here the page sho
 """
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,12 +54,15 @@ def report(profile: Profile) -> Path:
     write_text(folder / "table.csv", text)
 
     verdicts = _verdicts(profile)
+    # Most of the time goes to making pictures smaller, which Pillow does beside Python.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        shown = [*pool.map(lambda name: sections.section(profile, name, results[name], verdicts.get(name, "")), results)]
     page = pages.render(
         "report.html.j2",
         TEMPLATES,
         profile=profile.name,
         systems=sections.systems(profile, results),
-        experiments=[sections.section(profile, name, result, verdicts.get(name, "")) for name, result in results.items()],
+        experiments=shown,
         missing=missing,
         overview=overview.figures_of(profile, results),
         commits=_distinct(result["git_commit"] for result in results.values()),
