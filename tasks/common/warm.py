@@ -40,7 +40,7 @@ IDLE = 60.0
 # A file beside the socket once the libraries are imported. Until then `bin/python` runs light steps in fresh processes, which take a second.
 WARM = "warm"
 LIBRARIES = (
-    "torch", "torch._dynamo", "pandas", "pyarrow.parquet", "scipy.special", "sklearn.metrics", "matplotlib.figure",
+    "torch", "torch._dynamo", "torchvision", "cv2", "pandas", "pyarrow.parquet", "scipy.special", "sklearn.metrics", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "safetensors.torch", "typer", "rich.progress", "jinja2", "psutil", "filelock",
     "mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.pyfunc",
 )  # fmt: skip
