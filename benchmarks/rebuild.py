@@ -50,7 +50,7 @@ def sample(root: Path, clone: Path) -> list[dict[str, Any]]:
         {
             "name": "rebuild_sample",
             "seconds": round(configured[-1][0] + first[-1][0], 1),
-            "limit": 240,
+            "limit": 480,
             "stages": {name: round(took, 2) for name, took in stages.items()},
             "description": f"make rebuild of the sample profile, from nothing: {count}",
         },
