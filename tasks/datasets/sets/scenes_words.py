@@ -9,7 +9,7 @@ from tasks.datasets.sets import scenes
 if TYPE_CHECKING:
     import numpy as np
 
-SCENES = 6000
+SCENES = 10000
 # Pixels a side, where the block says nothing.
 SIZE = 128
 # Shares of the side: how high digits are, and how much further apart two of them are in one direction than in the other.
@@ -33,7 +33,7 @@ SOURCE = scenes.SOURCE
 
 
 def read(folder: Path, block: Settings) -> Raw:
-    """6,000 scenes. Neither a digit's image nor a photograph's pixel is in two splits."""
+    """10,000 scenes. Neither a digit's image nor a photograph's pixel is in two splits."""
     import numpy as np
 
     from tasks.datasets import digits, regions
