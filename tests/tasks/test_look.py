@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from tasks.common.errors import Error
+from tasks.imaging.images import center_square
 from tasks.inside import maps
 from tasks.learning import weights
 from tasks.looks import adversarial, painting, saliency, visualisation
@@ -38,6 +39,13 @@ def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], pho
         first = np.asarray(image)
     assert first.shape == (300, 300, 3), "the photograph's middle square"
     assert first.std() > 5
+    assert done["method"] in saliency.PASSES, "by default it is a method that passes the check"
+    with Image.open(tmp_path / "new" / "map-lit.png") as image:
+        bright = np.asarray(image)
+    square = center_square(skimage.data.chelsea(), 300)
+    assert np.array_equal(bright[first[..., 0] == 255], square[first[..., 0] == 255])
+    little = first[..., 0] <= np.quantile(first[..., 0], 0.2)
+    assert bright[little].mean() < 0.7 * square[little].mean(), "what does not count is in the dark"
     saliency.saliency(profile, "squeezenet", photograph, out, "ESPRESSO", size=128)
     assert json.loads(out.with_suffix(".json").read_bytes())["class"] == "espresso"
     with Image.open(out) as image:
@@ -70,6 +78,26 @@ def test_what_cannot_be_done_is_a_sentence(
     with pytest.raises(Error, match=says):
         saliency.saliency(make_profile(), **given)  # type: ignore[arg-type]
     assert not (tmp_path / "map.png").exists()
+
+
+def test_a_network_without_convolutions_gets_the_plain_gradient(
+    make_study: Callable[..., Profile], photograph: Path, tmp_path: Path
+) -> None:
+    profile = make_study(study="saliency")
+    path = profile.weights("classes")
+    configuration = weights.configuration(path).model_copy(update={"network": "linear", "architecture": {}})
+    torch.manual_seed(0)
+    weights.save(path, configuration.build(), configuration)
+    assert saliency.saliency(profile, "classes", photograph, tmp_path / "map.png")["method"] == "gradient"
+    with pytest.raises(Error, match="no convolutions, so its features have no place; take another method"):
+        saliency.saliency(profile, "classes", photograph, tmp_path / "map.png", method="grad-cam")
+
+
+def test_the_maps_that_come_beside_replace_no_photograph(make_profile: Callable[..., Profile], tmp_path: Path) -> None:
+    path = tmp_path / "map-lit.png"
+    Image.fromarray(skimage.data.chelsea()).save(path)
+    with pytest.raises(Error, match="would replace the photograph"):
+        saliency.saliency(make_profile(), "squeezenet", path, tmp_path / "map.png")
 
 
 @pytest.fixture
