@@ -97,7 +97,7 @@ def _accuracies(
     before = answers(network, images)
     parts = (before == labels).nonzero()[:, 0].split(BATCH)
     attacked = [(part, images[part], labels[part]) for part in parts]
-    begun = [attacks.begin(network, *given) for _, *given in attacked]
+    begun = [attacks.begin(network, pixels, right) for _, pixels, right in attacked]
 
     def under(attack: Attack) -> tuple[Tensor, Tensor]:
         """The images after an attack, and the answers; those that were wrong before are left as they are."""
