@@ -73,6 +73,7 @@ def saliency(
     check_out(bright, photograph_)
     looked = find_network(profile, network)
     wanted = check_size(size or looked.configuration.size)
+    looked.check_size(wanted)
     pixels, chosen = photograph(photograph_), method or recommended(looked.network)
     grey, about = explain(looked, pixels, label, chosen, wanted, settings)
     side = min(pixels.shape[:2])
