@@ -13,10 +13,11 @@ from PIL import Image
 
 from tasks.common.errors import Error
 from tasks.imaging.images import center_square
-from tasks.inside import maps
+from tasks.inside import maps, sanity
 from tasks.learning import weights
 from tasks.looks import adversarial, painting, saliency, visualisation
 from tasks.profile import Profile
+from tests.conftest import ROOT
 from tests.tasks.studies.conftest import make_study
 
 __all__ = ["make_study"]
@@ -81,6 +82,12 @@ def test_what_cannot_be_done_is_a_sentence(
     with pytest.raises(Error, match=says):
         saliency.saliency(make_profile(), **given)  # type: ignore[arg-type]
     assert not (tmp_path / "map.png").exists()
+
+
+def test_what_is_recommended_is_what_passes_the_check_in_the_full_profile() -> None:
+    metrics = json.loads((ROOT / "full/results/saliency-squeezenet/metrics.json").read_bytes())["metrics"]
+    ranks = {method: abs(metrics[f"rank_{method.replace('-', '_')}"]) for method in maps.METHODS}
+    assert set(saliency.PASSES) == {method for method, rank in ranks.items() if rank < sanity.PASSES}
 
 
 def test_a_network_without_convolutions_gets_the_plain_gradient(
