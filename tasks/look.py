@@ -37,11 +37,16 @@ def _commands() -> None:
 def saliency_(
     network: Network,
     photograph: Photograph,
-    out: Annotated[Path, typer.Argument(help="the map, a name.png; name.json beside it says what was done")],
+    out: Annotated[Path, typer.Argument(help="the map, a name.png; beside it name-lit.png and name.json")],
     label: Annotated[
         str | None, typer.Option("--class", help="the class that is explained; the most probable by default")
     ] = None,
-    method: Annotated[str, typer.Option(help=", ".join(maps.METHODS))] = "gradient",
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{', '.join(maps.METHODS)}; by default {saliency.PASSES[0]}, which passes the check by re-drawn layers"
+        ),
+    ] = None,
     size: Size = None,
     samples: Annotated[int, typer.Option(min=1, max=256, help="of SmoothGrad and integrated gradients")] = 16,
     seed: Seed = 0,
@@ -49,7 +54,7 @@ def saliency_(
     """Which pixels count for a network's answer: white ones count most."""
     settings = maps.Settings(samples, seed=seed)
     done = saliency.saliency(config.load(networks=False), network, photograph, out, label, method, size, settings)
-    _say(f"{out}: {method} of {done['class']}; the network sees {_top(done['top'])}")
+    _say(f"{out}: {done['method']} of {done['class']}; the network sees {_top(done['top'])}")
 
 
 @app.command("adversarial")

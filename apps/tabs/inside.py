@@ -19,8 +19,6 @@ FIRST = "squeezenet"
 # Budgets of the slider; each is tried after the smaller ones, by so many steps: a request takes seconds.
 LARGEST, STEPS = 16, 20
 SHOWN = 320  # pixels of a picture's side on the page
-# What keeps less than 0.3 of its map when the network is drawn anew: `rank` in full/results/saliency-squeezenet/metrics.json.
-PASSES = ("grad-cam",)
 ABOUT = """
 White pixels count most for the class. *grad-cam* is recommended: of the methods here it alone passes the check that a map has to change when the network's layers are drawn anew. The
 others keep drawing the photograph's own edges, though their pixels do carry the class better than chance. What is changed to fool the network is a picture of 8 bits, as it would be saved.
@@ -60,7 +58,7 @@ def tab(profile: Profile, page: Page) -> None:
             shown = gallery("inside-examples", [photographs.read(path, name)[0] for name, path in named.items()])
             network = gr.Dropdown(choices(profile), value=FIRST, label="Network", elem_id="inside-network")
             label = gr.Textbox(label="Class to explain (empty: the most probable)", elem_id="inside-class")
-            method = gr.Dropdown([*maps.METHODS], value=PASSES[0], label="Method", elem_id="inside-method")
+            method = gr.Dropdown([*maps.METHODS], value=saliency.PASSES[0], label="Method", elem_id="inside-method")
             gr.Markdown(ABOUT)
         with gr.Column(scale=3, min_width=600):
             message = gr.HTML(START, elem_id="inside-message")
@@ -88,7 +86,7 @@ def tab(profile: Profile, page: Page) -> None:
             looked, pixels = begin(chosen, name)
             grey, about = saliency.explain(looked, pixels, wanted.strip() or None, how, looked.configuration.size)
             words = f"{chosen[2]}: {about['class']}, probability {about['probability']:.2f}, by {how}"
-            note = "" if how in PASSES else f" {html.escape(how)} fails the check by re-drawn layers."
+            note = "" if how in saliency.PASSES else f" {html.escape(how)} fails the check by re-drawn layers."
             square = looked.square(pixels, looked.configuration.size)
             return [f"<p>{html.escape(words)}.{note}</p>", large(square), large(grey), answers(about["top"])]
         except Error as error:

@@ -1,6 +1,7 @@
 """What the study of adversarial images measures and draws."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ LINES = {
     "other": "PGD, the other network",
     "reached": "taken for its target",
 }
-Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Attack = Callable[..., Tensor]
 
 
 def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
@@ -90,29 +91,39 @@ def _accuracies(
 ) -> tuple[pd.DataFrame, Tensor, dict[str, float]]:
     """Accuracy a budget and attack, the images of PGD at the largest budget, and the numbers."""
 
-    def accuracy(of: nn.Module, pixels: Tensor) -> float:
-        return float((answers(of, pixels) == labels).float().mean())
+    def share(of: Tensor) -> float:
+        return float((of == labels).float().mean())
 
-    def under(attack: Attack) -> Tensor:
-        return torch.cat([attack(network, x, y) for x, y in zip(images.split(BATCH), labels.split(BATCH))])
+    before = answers(network, images)
+    parts = (before == labels).nonzero()[:, 0].split(BATCH)
+    attacked = [(part, images[part], labels[part]) for part in parts]
+    begun = [attacks.begin(network, pixels, right) for _, pixels, right in attacked]
 
-    clean, before = accuracy(network, images), answers(network, images)
+    def under(attack: Attack) -> tuple[Tensor, Tensor]:
+        """The images after an attack, and the answers; those that were wrong before are left as they are."""
+        found, after = images.clone(), before.clone()
+        for (part, pixels, right), first in zip(attacked, begun):
+            found[part] = attack(network, pixels, right, begun=first)
+            after[part] = answers(network, found[part])
+        return found, after
+
+    clean = share(before)
     rows: list[dict[str, Any]] = [
         {"budget": 0, "fgsm": clean, "pgd": clean, "pgd_l2": clean, **of_change(images, images, before, before)}
     ]
     found = images
     for budget in bars.track(block.budgets, "attacks"):
         everywhere = budget * images[0].numel() ** 0.5
-        found = under(lambda n, x, y, b=budget: attacks.pgd(n, x, y, b, "linf", block.steps))  # type: ignore[misc]
-        fgsm = under(lambda n, x, y, b=budget: attacks.fgsm(n, x, y, b))  # type: ignore[misc]
-        l2 = under(lambda n, x, y, b=everywhere: attacks.pgd(n, x, y, b, "l2", block.steps))  # type: ignore[misc]
-        shares = {"fgsm": accuracy(network, fgsm), "pgd": accuracy(network, found), "pgd_l2": accuracy(network, l2)}
-        rows.append({"budget": budget, **shares, **of_change(images, found, before, answers(network, found))})
+        _, fgsm = under(partial(attacks.fgsm, budget=budget))
+        _, l2 = under(partial(attacks.pgd, budget=everywhere, norm="l2", steps=block.steps))
+        found, after = under(partial(attacks.pgd, budget=budget, steps=block.steps))
+        shares = {"fgsm": share(fgsm), "pgd": share(after), "pgd_l2": share(l2)}
+        rows.append({"budget": budget, **shares, **of_change(images, found, before, after)})
         if other:
-            rows[-1]["other"] = accuracy(other[0], found)
+            rows[-1]["other"] = share(answers(other[0], found))
     metrics = {"accuracy_clean": clean, **{f"accuracy_{key}": rows[-1][key] for key in ("fgsm", "pgd", "pgd_l2")}}
     if other:
-        rows[0]["other"] = accuracy(other[0], images)
+        rows[0]["other"] = share(answers(other[0], images))
         metrics |= {"accuracy_other": rows[0]["other"], "transfer": rows[-1]["other"]}
     return pd.DataFrame(rows), found, metrics
 

@@ -14,12 +14,14 @@ from torch.nn import functional as F
 from tasks.common.errors import Error
 
 Norm = Literal["linf", "l2"]
+# The direction (N, C, H, W) in which an attack's aim comes nearer, and which images (N,) have not reached it yet.
+Slopes = tuple[Tensor, Tensor]
 LEVELS = 255
 
 
-def fgsm(network: nn.Module, images: Tensor, labels: Tensor, budget: int) -> Tensor:
+def fgsm(network: nn.Module, images: Tensor, labels: Tensor, budget: int, begun: Slopes | None = None) -> Tensor:
     """One step of `budget` levels by the gradient's sign, away from the labels: uint8 (N, C, H, W) to the same."""
-    return _linf(network, images, labels, budget, steps=1, stride=budget, targeted=False)
+    return _linf(network, images, labels, budget, steps=1, stride=budget, targeted=False, begun=begun)
 
 
 def pgd(
@@ -30,24 +32,35 @@ def pgd(
     norm: Norm = "linf",
     steps: int = 10,
     targeted: bool = False,
+    begun: Slopes | None = None,
 ) -> Tensor:
     """Steps along the gradient within a budget, away from the labels or, `targeted`, towards them: uint8 (N, C, H, W) to the same.
 
-    An image of which the attack succeeded is left alone from then on. Raises Error for a network without gradients.
+    An image of which the attack succeeded is left alone from then on. `begun`: `begin` of these images, which all attacks on them share.
+    Raises Error for a network without gradients.
     """
     if norm == "linf":
-        return _linf(network, images, labels, int(budget), steps, max(1, round(2.5 * budget / steps)), targeted)
-    return _l2(network, images, labels, budget, steps, targeted)
+        stride = max(1, round(2.5 * budget / steps))
+        return _linf(network, images, labels, int(budget), steps, stride, targeted, begun)
+    return _l2(network, images, labels, budget, steps, targeted, begun)
 
 
-def _linf(network: nn.Module, images: Tensor, labels: Tensor, budget: int, steps: int, stride: int, targeted: bool) -> Tensor:
+def begin(network: nn.Module, images: Tensor, labels: Tensor, targeted: bool = False) -> Slopes:
+    """What each attack on uint8 images (N, C, H, W) begins with, whatever its budget. Raises Error for a network without gradients."""
+    return _slopes(network, images.float(), labels, targeted)
+
+
+def _linf(
+    network: nn.Module, images: Tensor, labels: Tensor, budget: int, steps: int, stride: int, targeted: bool, begun: Slopes | None
+) -> Tensor:
     """All steps are whole levels, so that each image on the way is one that 8 bits hold."""
     first = images.short()
     current = first.clone()
     low, high = (first - budget).clamp(min=0), (first + budget).clamp(max=LEVELS)
     left = torch.arange(len(images), device=images.device)
-    for _ in range(steps):
-        slopes, waiting = _slopes(network, current[left].float(), labels[left], targeted)
+    for step in range(steps):
+        known = begun if step == 0 else None
+        slopes, waiting = known or _slopes(network, current[left].float(), labels[left], targeted)
         left, slopes = left[waiting], slopes[waiting]
         if not len(left):
             break
@@ -56,17 +69,21 @@ def _linf(network: nn.Module, images: Tensor, labels: Tensor, budget: int, steps
     return current.to(torch.uint8)
 
 
-def _l2(network: nn.Module, images: Tensor, labels: Tensor, budget: float, steps: int, targeted: bool) -> Tensor:
+def _l2(
+    network: nn.Module, images: Tensor, labels: Tensor, budget: float, steps: int, targeted: bool, begun: Slopes | None
+) -> Tensor:
     """Steps in floats; what is returned is rounded towards the original, which never leaves the budget, and decides who goes on."""
     first = images.float()
     change = torch.zeros_like(first)
     left = torch.arange(len(images), device=images.device)
-    for _ in range(steps):
-        left = left[~succeeded(network, (first + change.trunc())[left], labels[left], targeted)]
+    for step in range(steps):
+        known = begun if step == 0 else None
+        waiting = known[1] if known else ~succeeded(network, first[left] + change[left].trunc(), labels[left], targeted)
+        left = left[waiting]
         if not len(left):
             break
         own = first[left]
-        slopes, _ = _slopes(network, own + change[left], labels[left], targeted)
+        slopes = known[0][waiting] if known else _slopes(network, own + change[left], labels[left], targeted)[0]
         moved = change[left] + 2.5 * budget / steps * slopes / _lengths(slopes)
         moved = moved * (budget / _lengths(moved)).clamp(max=1)
         change[left] = (own + moved).clamp(0, LEVELS) - own
@@ -77,8 +94,7 @@ def _lengths(changes: Tensor) -> Tensor:
     return changes.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
 
 
-def _slopes(network: nn.Module, pixels: Tensor, labels: Tensor, targeted: bool) -> tuple[Tensor, Tensor]:
-    """The direction (N, C, H, W) in which the attack's aim comes nearer, and which images (N,) have not reached it yet."""
+def _slopes(network: nn.Module, pixels: Tensor, labels: Tensor, targeted: bool) -> Slopes:
     inputs = (pixels / LEVELS).requires_grad_()
     with torch.enable_grad():
         scores = network(inputs)

@@ -93,6 +93,7 @@ def adversarial(
         raise Error(f"budget: {budget}, but allowed are 1 to {attacks.LEVELS} levels")
     looked = find_network(profile, network)
     wanted = check_size(size or looked.configuration.size)
+    looked.check_size(wanted)
     pixels = photograph(photograph_)
     square = looked.square(pixels, wanted)
     budgets = [*(b for b in BUDGETS if b < budget), budget]

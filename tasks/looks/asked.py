@@ -45,10 +45,28 @@ class Looked:
         """Logits (classes,) of one image (1, C, H, W) in [0, 1]."""
         return self.network(images)[0].cpu()
 
+    def check_size(self, size: int) -> None:
+        """Raises Error for images of a size that the network cannot take: one made for its own alone, or too small for its poolings."""
+        try:
+            self.scores(torch.zeros(1, self.configuration.inputs, size, size, device=self.device))
+        except RuntimeError:
+            raise Error(
+                f"size: the network takes no images of {size} x {size} pixels; its own are of {self.configuration.size}"
+            ) from None
+
     def top(self, logits: Tensor) -> dict[str, float]:
         """The five most probable classes and their probabilities."""
         shares = logits.softmax(0)
         return {self.names[i]: float(shares[i]) for i in shares.argsort(descending=True)[:FIVE].tolist()}
+
+
+def classifiers(profile: Profile) -> list[str]:
+    """The names of classifiers: experiments, weights that came along, and `mobilenet_v2`."""
+    own = [name for name, experiment in profile.params.experiments.items() if profile.params.kind(experiment.data) == CLASSIFIERS]
+    along = [
+        name for name in embedded_classifiers() if weights.configuration(EMBEDDED / f"{name}.safetensors").task == CLASSIFIERS
+    ]
+    return sorted({*own, *along, OTHER})
 
 
 def find_network(profile: Profile, name: str) -> Looked:
@@ -63,15 +81,17 @@ def find_network(profile: Profile, name: str) -> Looked:
         changed: dict[str, Any] = {"experiment": OTHER, "network": OTHER, "architecture": {}, "mean": None, "std": None}
         digest = pretrained.SOURCES[OTHER].sha256
         return Looked(backbones.classifier(OTHER, device), squeezenet.model_copy(update=changed), digest, device)
+    if name not in (known := classifiers(profile)):
+        if name in profile.params.experiments or path.is_file():
+            raise Error(
+                f"{name}: no classifier, so it has no scores of classes; take squeezenet, or an experiment that classifies"
+            )
+        known_to_user(name, known, "network")
     if name in profile.params.experiments and (profile.weights(name).is_file() or not path.is_file()):
         path = profile.weights(name)
         if not path.is_file():
             raise Error(f"{path}: {name} is not trained; train it: dvc repro train@{name}; or take squeezenet")
-    else:
-        known_to_user(name, sorted({*profile.params.experiments, *embedded_classifiers(), OTHER}), "network")
     network, configuration = weights.load(weights.verified(path), device)
-    if configuration.task != CLASSIFIERS:
-        raise Error(f"{name}: no classifier, so it has no scores of classes; take squeezenet, or an experiment that classifies")
     network.requires_grad_(False)
     if not backbones.differentiable(network, configuration.inputs, configuration.size):
         raise Error(

@@ -1,5 +1,6 @@
 """A photograph of one's own in the style of others."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from tasks.profile import Profile
 from tasks.studies.style import OWN, WEIGHTS
 
 LARGEST, STEPS = 1400, 5000  # under two megapixels, which need no tiles
+SOURCES = ("package", "url", "mirror", "path")
 UNITS = {"squeezenet": 1.0, "vgg19": 20.0}
 
 
@@ -70,10 +72,15 @@ def paint(
     """
     check_out(out, content, *styles)
     check_size(size, SMALLEST, LARGEST)
+    known_to_user(source, SOURCES, "source")
+    if (source == "path") != (path is not None):
+        raise Error("path: needed with source path, and with no other")
+    if chosen.backbone != OWN and source != SOURCES[0]:
+        raise Error(f"source: {source} is for the weights of {OWN}; those of {chosen.backbone} are there")
     if not styles:
         raise Error("no style: name at least one picture whose style is taken")
     weights = [*shares] or [1.0] * len(styles)
-    if len(weights) != len(styles) or any(not share > 0 for share in weights):
+    if len(weights) != len(styles) or any(not 0 < share < math.inf for share in weights):
         raise Error(f"shares: {len(weights)} of {len(styles)} styles; give one above 0 for each, in their order")
     pixels = {file: photograph(file) for file in (content, *styles)}
     if any(sha256(file) == sha256(content) for file in styles):

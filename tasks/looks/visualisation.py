@@ -42,6 +42,7 @@ def visualise(
             f"{network}: takes images of {looked.configuration.inputs} channel, and pictures of classes have 3; take squeezenet"
         )
     wanted = check_size(size or looked.configuration.size, largest=LARGEST)
+    looked.check_size(wanted)
     number = find_class(looked.configuration, label)
     numbers = torch.tensor([number], device=looked.device)
     drawn = ascent.PRIORS[prior](looked.network, numbers, ascent.Settings(steps, wanted, seed=seed))

@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 from tasks.common.errors import Error
-from tasks.inside import maps
+from tasks.imaging.images import center_square
+from tasks.inside import maps, sanity
 from tasks.learning import weights
 from tasks.looks import adversarial, painting, saliency, visualisation
 from tasks.profile import Profile
+from tests.conftest import ROOT
 from tests.tasks.studies.conftest import make_study
 
 __all__ = ["make_study"]
@@ -38,6 +40,13 @@ def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], pho
         first = np.asarray(image)
     assert first.shape == (300, 300, 3), "the photograph's middle square"
     assert first.std() > 5
+    assert done["method"] in saliency.PASSES, "by default it is a method that passes the check"
+    with Image.open(tmp_path / "new" / "map-lit.png") as image:
+        bright = np.asarray(image)
+    square = center_square(skimage.data.chelsea(), 300)
+    assert np.array_equal(bright[first[..., 0] == 255], square[first[..., 0] == 255])
+    little = first[..., 0] <= np.quantile(first[..., 0], 0.2)
+    assert bright[little].mean() < 0.7 * square[little].mean(), "what does not count is in the dark"
     saliency.saliency(profile, "squeezenet", photograph, out, "ESPRESSO", size=128)
     assert json.loads(out.with_suffix(".json").read_bytes())["class"] == "espresso"
     with Image.open(out) as image:
@@ -53,6 +62,9 @@ def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], pho
         ({"label": "cat"}, "no class of squeezenet; the nearest .* tiger cat"),
         ({"method": "gradients"}, "did you mean gradient"),
         ({"size": 8}, "allowed are 16 to 1024"),
+        ({"size": 16}, "takes no images of 16 x 16 pixels; its own are of 224"),
+        ({"network": "pairs"}, "pairs: no classifier"),
+        ({"network": "stylegan"}, "stylegan: no classifier"),
         ({"out": "map.jpg"}, "ends in .png"),
         ({"out": "chelsea.png"}, "would replace the photograph"),
         ({"photograph_": "nothing.png"}, "no such file"),
@@ -70,6 +82,32 @@ def test_what_cannot_be_done_is_a_sentence(
     with pytest.raises(Error, match=says):
         saliency.saliency(make_profile(), **given)  # type: ignore[arg-type]
     assert not (tmp_path / "map.png").exists()
+
+
+def test_what_is_recommended_is_what_passes_the_check_in_the_full_profile() -> None:
+    metrics = json.loads((ROOT / "full/results/saliency-squeezenet/metrics.json").read_bytes())["metrics"]
+    ranks = {method: abs(metrics[f"rank_{method.replace('-', '_')}"]) for method in maps.METHODS}
+    assert set(saliency.PASSES) == {method for method, rank in ranks.items() if rank < sanity.PASSES}
+
+
+def test_a_network_without_convolutions_gets_the_plain_gradient(
+    make_study: Callable[..., Profile], photograph: Path, tmp_path: Path
+) -> None:
+    profile = make_study(study="saliency")
+    path = profile.weights("classes")
+    configuration = weights.configuration(path).model_copy(update={"network": "linear", "architecture": {}})
+    torch.manual_seed(0)
+    weights.save(path, configuration.build(), configuration)
+    assert saliency.saliency(profile, "classes", photograph, tmp_path / "map.png")["method"] == "gradient"
+    with pytest.raises(Error, match="no convolutions, so its features have no place; take another method"):
+        saliency.saliency(profile, "classes", photograph, tmp_path / "map.png", method="grad-cam")
+
+
+def test_the_maps_that_come_beside_replace_no_photograph(make_profile: Callable[..., Profile], tmp_path: Path) -> None:
+    path = tmp_path / "map-lit.png"
+    Image.fromarray(skimage.data.chelsea()).save(path)
+    with pytest.raises(Error, match="would replace the photograph"):
+        saliency.saliency(make_profile(), "squeezenet", path, tmp_path / "map.png")
 
 
 @pytest.fixture
@@ -134,6 +172,10 @@ def test_a_painting_keeps_its_shape_and_mixes_styles(
         ({"styles": ["nothing.png"]}, "no such file"),
         ({"shares": [1.0, 2.0]}, "2 of 1 styles"),
         ({"shares": [0.0]}, "above 0"),
+        ({"shares": [float("inf")]}, "above 0"),
+        ({"source": "url"}, "url is for the weights of vgg19; those of squeezenet are there"),
+        ({"source": "web"}, "unknown source 'web'"),
+        ({"source": "path"}, "path: needed with source path"),
         ({"size": 32}, "allowed are 64 to 1400"),
         ({"size": 80}, "short side would have 53 pixels"),
         ({"out": "style.png"}, "would replace"),

@@ -67,6 +67,18 @@ def test_what_is_saved_stays_within_the_budget(
     assert (length > 0).all()
 
 
+@pytest.mark.parametrize("targeted", [False, True])
+def test_attacks_that_share_their_beginning_end_where_they_would(network: nn.Module, images: Tensor, targeted: bool) -> None:
+    labels = (answers(network, images) + targeted) % 5
+    labels[0] = (labels[0] + 1) % 5  # one that the attack has already succeeded with, or one more that it has not
+    begun = attacks.begin(network, images, labels, targeted)
+    for norm, budget in (("linf", 1), ("linf", 8), ("l2", 60.0), ("l2", 300.0)):
+        alone = attacks.pgd(network, images, labels, budget, norm, 4, targeted)  # type: ignore[arg-type]
+        assert torch.equal(attacks.pgd(network, images, labels, budget, norm, 4, targeted, begun), alone)  # type: ignore[arg-type]
+    if not targeted:
+        assert torch.equal(attacks.fgsm(network, images, labels, 4, begun), attacks.fgsm(network, images, labels, 4))
+
+
 def test_a_larger_budget_fools_more_and_a_large_one_all(network: nn.Module, images: Tensor) -> None:
     labels = answers(network, images)
     left = [int((answers(network, attacks.pgd(network, images, labels, b, steps=10)) == labels).sum()) for b in (1, 8, 64)]
