@@ -54,7 +54,7 @@ def mark(pictures: Iterable[tuple[str, Image]], people: Mapping[str, Boxes | Non
 
 def sure(found: np.ndarray, people: Boxes | None) -> Boxes | None:
     """Boxes (K, 5) of scores from `DOUBTFUL` on as faces, or None where one of them is doubtful."""
-    faces = tuple(Box("face", *map(float, box[:4])) for box in found)
+    faces = tuple(Box("face", *map(float, box[:4])) for box in found)  # type: ignore[arg-type]
     if (found[:, 4] < CERTAIN).any() or (people is not None and not all(_within(face, people) for face in faces)):
         return None
     return faces
