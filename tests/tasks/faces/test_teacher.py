@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.common.errors import Error
-from tasks.datasets.records import Box
+from tasks.datasets.records import Box, Image
 from tasks.faces import centerface, teacher
 from tests.tasks import people
 
@@ -40,7 +40,11 @@ def test_its_own_weights_mark_a_portrait_and_no_wall() -> None:
         centerface.find()
     except Error as error:
         pytest.skip(str(error))
-    pictures = {"portrait": people.portrait(), "wall": np.full((90, 120, 3), 128, np.uint8), "damaged": b"no picture"}
+    pictures: dict[str, Image] = {
+        "portrait": people.portrait(),
+        "wall": np.full((90, 120, 3), 128, np.uint8),
+        "damaged": b"no picture",
+    }
     marked = teacher.mark(pictures.items(), dict.fromkeys(pictures), len(pictures))
     assert marked.keys() == {"portrait", "wall"}
     assert marked["wall"] == ()
