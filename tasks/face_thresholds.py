@@ -64,9 +64,10 @@ def choose(profile: Profile, experiment: str, dataset: str | None = None) -> pd.
             boxes = found_faces.detect(Faces.load(weights, settings), whole, folder, LARGEST)
             for overlap, inside in itertools.product(OVERLAPS, INSIDES):
                 found = found_faces.stacked([merge(of, overlap, inside) for of in boxes])
+                met = detections.match(found, objects)
                 for threshold in THRESHOLDS:
-                    scores = detections.summary(found, objects, found_faces.CLASSES, threshold)
-                    kept = {key: scores[key] for key in ("map50", "f1", "recall", "precision")}
+                    [scores] = detections.per_class(met, objects, found_faces.CLASSES, threshold).to_dict("records")
+                    kept = {"map50": scores["ap"]} | {key: scores[key] for key in ("f1", "recall", "precision")}
                     rows.append(
                         {"sizes": sizes, "enlarge": enlarge, "nms": overlap, "inside": inside, "threshold": threshold, **kept}
                     )
