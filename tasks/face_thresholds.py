@@ -28,7 +28,7 @@ from tasks.profile import Profile
 # stays; shares of a box within a surer one; and lowest scores. Of choices that come out equal the first stands. Sizes
 # that would enlarge validation's photographs by more than that are for larger ones.
 LOOKS = (
-    ((512, 1024, 2048), 1.0), ((640, 1024, 2048), 1.0), ((512, 832, 2048), 1.4), ((640, 832, 2048), 1.4), ((640, 1024, 2048), 1.75),
+    ((512, 1024, 2048), 1.0), ((640, 1024, 2048), 1.0), ((512, 832, 2048), 1.4), ((640, 832, 2048), 1.4),
 )  # fmt: skip
 OVERLAPS = (0.5, 0.4, 0.3, 0.6)
 INSIDES = (0.8, 0.6, 1.0)
