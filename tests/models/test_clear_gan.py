@@ -1,0 +1,58 @@
+"""Generators that can make exact black: what is clipped, what learns there, and that samples are clear of haze."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import models
+from models import Shape
+from models.clear_gan import Stretched, clipped
+
+SMALL = {"clear_gan": {"latent": 4, "generator": 4, "discriminator": 4}, "clear_stylegan": {"latent": 8, "width": 4}}
+BEYOND = st.floats(-3, 3)
+
+
+@settings(deadline=None)
+@given(BEYOND, st.floats(-2, 2))
+def test_a_step_leads_back_into_the_range_and_never_further_out(value: float, slope: float) -> None:
+    x = torch.tensor([value], requires_grad=True)
+    y = clipped(x)
+    assert y.item() == pytest.approx(min(1, max(-1, value)))
+    y.backward(torch.tensor([slope]))
+    stepped = value - x.grad.item()
+    outward = (value <= -1 and slope > 0) or (value >= 1 and slope < 0)
+    assert stepped == pytest.approx(value if outward else value - slope, abs=1e-5)
+
+
+def test_black_learns_to_be_white_and_a_plain_clip_does_not() -> None:
+    for clip, learns in ((clipped, True), (lambda x: x.clamp(-1, 1), False)):
+        x = torch.tensor([-1.5], requires_grad=True)
+        optimizer = torch.optim.SGD([x], 0.1)
+        for _ in range(60):
+            optimizer.zero_grad()
+            (clip(x) - 1).square().sum().backward()
+            optimizer.step()
+        assert (x.item() > 0.9) == learns
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_fakes_reach_the_ends_of_the_range_and_teach_what_lies_beyond(name: str) -> None:
+    network = models.build(name, Shape(1, 1, 16), SMALL[name])
+    last = network.generator[-2] if name == "clear_gan" else network.generator.synthesis.colour
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.fill_(-2)
+    fake = network.generator(torch.randn(4, 4)) if name == "clear_gan" else network._fake(4)
+    assert (fake == -1).all()
+    (-fake.sum()).backward()
+    assert last.bias.grad.item() < 0
+    with torch.inference_mode():
+        assert (network.eval().sample(4, torch.Generator().manual_seed(0)) == 0).all()
+
+
+def test_the_layers_are_the_courses_but_for_the_last() -> None:
+    clear = models.build("clear_gan", Shape(1, 1, 16), {"generator": 8, "discriminator": 4})
+    known = models.build("gan", Shape(1, 1, 16), {"layers": "conv", "generator": [8], "discriminator": [4]})
+    assert isinstance(clear.generator[-1], Stretched)
+    assert [(n, t.shape) for n, t in clear.state_dict().items()] == [(n, t.shape) for n, t in known.state_dict().items()]
