@@ -2,8 +2,8 @@
 
 A tanh comes near black and never there, so that its images lie behind a haze of a few grey levels, which real digits, four fifths of whose
 pixels are 0, do not have. Here the tanh is stretched beyond black and white, and clipped, in training too (as Louizos et al. 2018, Learning
-Sparse Neural Networks through L0 Regularization, section 2.2, stretch a sigmoid to make exact zeros). What is clipped still learns: the
-gradient passes as it came, except where it would push a value further out, as in a projected step.
+Sparse Neural Networks through L0 Regularization, section 2.2, stretch a sigmoid to make exact zeros), and what is darker than a level is
+black. What is clipped still learns: the gradient passes as it came, except where it would push a value further out, as in a projected step.
 """
 
 from typing import Annotated, Any
@@ -20,31 +20,36 @@ KIND = "generate"
 
 class _Clipped(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(context: Any, x: Tensor, edge: float) -> Tensor:  # type: ignore[override]
         context.save_for_backward(x)
-        return x.clamp(-1, 1)
+        return cut(x, edge)
 
     @staticmethod
-    def backward(context: Any, slope: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(context: Any, slope: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
         outward = ((x <= -1) & (slope > 0)) | ((x >= 1) & (slope < 0))
-        return slope.masked_fill(outward, 0)
+        return slope.masked_fill(outward, 0), None
 
 
-def clipped(x: Tensor) -> Tensor:
-    """x clipped to [-1, 1]; its gradient is x's own, but 0 where a step against it would lead further out."""
-    return _Clipped.apply(x) if x.requires_grad else x.clamp(-1, 1)
+def cut(x: Tensor, edge: float) -> Tensor:
+    """x clipped to [-1, 1], with -1 for all that is below `edge`."""
+    return x.clamp(-1, 1).masked_fill(x < edge, -1)
+
+
+def clipped(x: Tensor, edge: float) -> Tensor:
+    """`cut`, with x's own gradient, but 0 where a step against it would lead further out."""
+    return _Clipped.apply(x, edge) if x.requires_grad else cut(x, edge)
 
 
 class Stretched(nn.Module):
-    """A tanh from -`stretch` to `stretch`, clipped to [-1, 1]."""
+    """A tanh from -`stretch` to `stretch`, clipped to [-1, 1], with -1 for what is darker than the share `black` of white."""
 
-    def __init__(self, stretch: float) -> None:
+    def __init__(self, stretch: float, black: float) -> None:
         super().__init__()
-        self.stretch = stretch
+        self.stretch, self.edge = stretch, 2 * black - 1
 
     def forward(self, x: Tensor) -> Tensor:
-        return clipped(self.stretch * x.float().tanh())
+        return clipped(self.stretch * x.float().tanh(), self.edge)
 
 
 def build(
@@ -56,10 +61,12 @@ def build(
     r1: NonNegativeFloat = 1.0,
     every: PositiveInt = 4,
     stretch: Annotated[float, Field(ge=1)] = 1.1,
+    black: Annotated[float, Field(ge=0, lt=1)] = 0.05,
 ) -> GAN:
     """`latent`: numbers of the noise. `generator`, `discriminator`: channels of their finest maps. `r1`: weight of the penalty on the
-    discriminator's slope, which is counted on every `every`-th batch, so many times as heavy. `stretch`: by how much the tanh is."""
+    discriminator's slope, which is counted on every `every`-th batch, so many times as heavy. `stretch`: by how much the tanh is. `black`:
+    levels below it, as a share of white, are exact black."""
     made = deep_generator(shape, latent, generator)
     assert isinstance(made, nn.Sequential)
-    made[-1] = Stretched(stretch)
+    made[-1] = Stretched(stretch, black)
     return GAN(shape, latent, made, deep_discriminator(shape, discriminator), "non-saturating", r1, every)

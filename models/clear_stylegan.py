@@ -6,17 +6,22 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from models import Shape
-from models.clear_gan import clipped
+from models.clear_gan import clipped, cut
 from models.stylegan import StyleGAN
 
 KIND = "generate"
 
 
 class ClearStyleGAN(StyleGAN):
-    """StyleGAN whose discriminator sees images as users do, clipped."""
+    """StyleGAN whose discriminator sees images as users do: clipped, and black below `edge`, in [-1, 1]."""
+
+    edge = -1.0
 
     def _fake(self, count: int) -> Tensor:
-        return clipped(super()._fake(count))
+        return clipped(super()._fake(count).float(), self.edge)
+
+    def synthesise(self, styles: Tensor) -> Tensor:
+        return (cut(2 * super().synthesise(styles) - 1, self.edge) + 1) / 2
 
 
 def build(
@@ -27,6 +32,9 @@ def build(
     modulated: bool = False,
     r1: NonNegativeFloat = 1.0,
     every: Annotated[int, Field(ge=1)] = 16,
+    black: Annotated[float, Field(ge=0, lt=1)] = 0.05,
 ) -> ClearStyleGAN:
-    """The arguments are those of models/stylegan.py."""
-    return ClearStyleGAN(shape, latent, width, modulated, r1, every)
+    """`black`: levels below it, as a share of white, are exact black. The other arguments are those of models/stylegan.py."""
+    network = ClearStyleGAN(shape, latent, width, modulated, r1, every)
+    network.edge = 2 * black - 1
+    return network

@@ -10,23 +10,22 @@ from models import Shape
 from models.clear_gan import Stretched, clipped
 
 SMALL = {"clear_gan": {"latent": 4, "generator": 4, "discriminator": 4}, "clear_stylegan": {"latent": 8, "width": 4}}
-BEYOND = st.floats(-3, 3)
+BEYOND = st.floats(-3, 3, width=32)
 
 
 @settings(deadline=None)
-@given(BEYOND, st.floats(-2, 2))
-def test_a_step_leads_back_into_the_range_and_never_further_out(value: float, slope: float) -> None:
+@given(BEYOND, st.floats(-2, 2, width=32), st.floats(-1, 0, width=32))
+def test_a_step_leads_back_into_the_range_and_never_further_out(value: float, slope: float, edge: float) -> None:
     x = torch.tensor([value], requires_grad=True)
-    y = clipped(x)
-    assert y.item() == pytest.approx(min(1, max(-1, value)))
+    y = clipped(x, edge)
+    assert y.item() == pytest.approx(-1 if x.item() < edge else min(1, max(-1, value)))
     y.backward(torch.tensor([slope]))
-    stepped = value - x.grad.item()
     outward = (value <= -1 and slope > 0) or (value >= 1 and slope < 0)
-    assert stepped == pytest.approx(value if outward else value - slope, abs=1e-5)
+    assert x.grad.item() == pytest.approx(0 if outward else slope)
 
 
 def test_black_learns_to_be_white_and_a_plain_clip_does_not() -> None:
-    for clip, learns in ((clipped, True), (lambda x: x.clamp(-1, 1), False)):
+    for clip, learns in ((lambda x: clipped(x, -0.9), True), (lambda x: x.clamp(-1, 1), False)):
         x = torch.tensor([-1.5], requires_grad=True)
         optimizer = torch.optim.SGD([x], 0.1)
         for _ in range(60):
@@ -34,6 +33,16 @@ def test_black_learns_to_be_white_and_a_plain_clip_does_not() -> None:
             (clip(x) - 1).square().sum().backward()
             optimizer.step()
         assert (x.item() > 0.9) == learns
+
+
+@given(st.floats(0, 0.4), st.floats(1, 2))
+@settings(deadline=None)
+def test_what_is_darker_than_black_is_black_and_the_rest_is_left(black: float, stretch: float) -> None:
+    x = torch.linspace(-4, 4, 101)
+    found = (Stretched(stretch, black)(x) + 1) / 2
+    level = ((stretch * x.tanh() + 1) / 2).clamp(0, 1)
+    assert torch.allclose(found[level > black + 1e-4], level[level > black + 1e-4], atol=1e-6)
+    assert (found[level < black - 1e-4] == 0).all()
 
 
 @pytest.mark.parametrize("name", SMALL)
