@@ -20,12 +20,12 @@ KIND = "generate"
 
 class _Clipped(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: Tensor, edge: float) -> Tensor:  # type: ignore[override]
+    def forward(context: Any, x: Tensor, edge: float) -> Tensor:
         context.save_for_backward(x)
         return cut(x, edge)
 
     @staticmethod
-    def backward(context: Any, slope: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, slope: Tensor) -> tuple[Tensor, None]:
         (x,) = context.saved_tensors
         outward = ((x <= -1) & (slope > 0)) | ((x >= 1) & (slope < 0))
         return slope.masked_fill(outward, 0), None
