@@ -15,6 +15,7 @@ from benchmarks.timing import compare
 from benchmarks.training import Pictures, our_loop
 from models import Shape
 from tasks import config
+from tasks.common import devices
 from tasks.datasets import data
 from tasks.kinds.generate.objective import samples
 from tasks.params.recipe import Recipe
@@ -65,12 +66,12 @@ def course(recipe: Recipe, folder: Path, steps: int) -> Callable[[], int]:
     return run_steps
 
 
-def drawn(network: nn.Module, count: int, at_once: int) -> Callable[[], int]:
+def drawn(network: nn.Module, count: int, at_once: int, precision: str) -> Callable[[], int]:
     """Samples, so many at once, as a function that returns how many they were."""
 
     def draw() -> int:
         for number in range(count // at_once):
-            samples(network, at_once, number)
+            samples(network, at_once, number, precision=precision)
         return count
 
     return draw
@@ -81,6 +82,9 @@ def run(root: Path) -> list[dict[str, Any]]:
     recipe, folder = profile.experiment(name).train, profile.processed(profile.experiment(name).data)
     size = data.info(folder).size
     network = models.build("gan", Shape(1, 1, size), ARCHITECTURE).eval()
+    # As weights are loaded and evaluations draw.
+    ours = models.build("gan", Shape(1, 1, size), ARCHITECTURE).to(memory_format=torch.channels_last).eval()
+    precision = devices.precision("auto", torch.device("cpu"))
     return [
         compare(
             "training_gan_dc",
@@ -93,11 +97,12 @@ def run(root: Path) -> list[dict[str, Any]]:
         ),
         compare(
             "samples_gan_dc",
-            drawn(network, SAMPLES, SAMPLES),
-            drawn(network, ALONE, 1),
+            drawn(ours, SAMPLES, SAMPLES, precision),
+            drawn(network, ALONE, 1, "fp32"),
             unit="samples",
-            description=f"samples of the course's convolutional generator: {SAMPLES:,} at once against one by one",
+            description=f"samples of the course's convolutional generator: {SAMPLES:,} at once, as evaluations draw them, against one by one in fp32",
             floor=10.0,
             repeats=3,
+            precision=precision,
         ),
     ]
