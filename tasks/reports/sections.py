@@ -139,9 +139,11 @@ def _figure(path: Path, figure: Figure) -> dict[str, Any]:
 
 
 def inlined(path: Path, figure: Figure) -> str:
-    """The data URI of a figure. The small picture that git keeps goes in as it is: without losses it would take several times the bytes."""
+    """The data URI of a figure. The small picture that git keeps has losses, and goes in with losses: without more it would take several times the bytes."""
     content = path.read_bytes()
-    return pictures.uri(content) if path.name == SHOWN else pictures.inline(content, figure.pixels)
+    if path.name == SHOWN:
+        return min(pictures.uri(content), pictures.inline(content, photograph=True), key=len)
+    return pictures.inline(content, figure.pixels)
 
 
 def _template(task: str) -> str | None:
