@@ -139,7 +139,7 @@ def _figure(path: Path, figure: Figure) -> dict[str, Any]:
 
 
 def inlined(path: Path, figure: Figure) -> str:
-    """The data URI of a figure. The small picture that git keeps has losses, and goes in with losses: without more it would take several times the bytes."""
+    """The data URI of a figure. The small picture that git keeps is lossy already, and stays so: a lossless copy has several times its bytes."""
     content = path.read_bytes()
     if path.name == SHOWN:
         return min(pictures.uri(content), pictures.inline(content, photograph=True), key=len)
