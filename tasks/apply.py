@@ -27,12 +27,11 @@ import PIL.Image
 import typer
 from torch import nn
 
-from tasks import config, kinds
+from tasks import config, kinds, light
 from tasks.common import bars, devices, files
 from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.locks import alone
-from tasks.finding import light
 from tasks.imaging import images
 from tasks.imaging.images import Undecodable
 from tasks.imaging.tiles import OnTile
@@ -98,9 +97,7 @@ def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[n
         raise Error(
             f"{card}: no such file, and so nothing says that {path.name} is whole; take both: git checkout -- {path.parent}"
         )
-    # Two encoders may lack their backbone, which its package carries.
-    without = path.is_file() and weights.configuration(path).task == light.KIND
-    network, configuration = (light.load if without else weights.load)(path, devices.choose(profile.params.device))
+    network, configuration = light.load(path, devices.choose(profile.params.device))
     if configuration.experiment != experiment:
         raise Error(f"{path}: weights of {configuration.experiment}, not of {experiment}; give that name, or other weights")
     return network, configuration

@@ -108,7 +108,7 @@ def main(
     """Compress photographs of any size, or open them again. A file of a folder that cannot be used is named, and the rest is done."""
     pairs = outputs(source, to, opens)
     codecs = Library([weights] if weights else paths(config.load(), experiment))
-    codecs.writer  # noqa: B018 (weights that cannot be used are said once, before any work)
+    codecs.first if opens else codecs.writer  # noqa: B018 (weights that cannot be used are said once, before any work)
     jobs = min(len(pairs), jobs or os.cpu_count() or 1)
     done, failed = convert_all(codecs, pairs, None if opens else quality, jobs)
     if failed and source.is_file():

@@ -1,8 +1,8 @@
 """Promote a result: its weights become ones that git carries, `python -m tasks.promote EXPERIMENT [--name NAME]`.
 
 models/weights/NAME.safetensors holds the network of the first seed, with its card in the file's header; NAME.json is the same card with
-the file's hash, for people. What annotates and finds photographs takes these by default, so that it works offline in a clean clone. The frozen
-backbone of two encoders (`embed`) stays out of their file: its package carries it.
+the file's hash, for people. What annotates and finds photographs takes these by default, so that it works offline in a clean clone. What a
+network's user does not need stays out of its file, or what a package carries (`tasks.light`).
 """
 
 import json
@@ -14,10 +14,9 @@ import typer
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tasks import config
+from tasks import config, light
 from tasks.common.errors import Error
 from tasks.common.files import atomic, sha256, write_json
-from tasks.finding import light
 from tasks.learning import weights
 from tasks.learning.pretrained import SOURCES
 from tasks.profile import Profile
@@ -64,7 +63,7 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
     path = (to or profile.root / "models" / "weights") / f"{name or experiment}.safetensors"
     if (size := source.stat().st_size // (2 if half else 1)) > LARGEST:
         raise Error(f"{source}: {size / 2**20:.0f} MB, over the {LARGEST >> 20} MB that git is given; promote a smaller network")
-    kept = light.split(network) if configuration.task == light.KIND else network
+    kept = light.split(network, light.LEFT_OUT.get(configuration.task, ()))
     weights.save(path, kept, configuration, card, half)
     write_json(path.with_suffix(".json"), {"sha256": sha256(path), **card})
     return path
@@ -91,6 +90,24 @@ def recalibrate(profile: Profile, experiment: str, name: str | None = None, to: 
     return path
 
 
+def retire(path: Path, to: str) -> Path:
+    """Keep what opens files of a promoted codec, weights at `path`, under the name `to` beside it, and return that path.
+
+    Another codec may then be promoted in its place, and files of before are still opened. Raises Error for weights that write no files.
+    """
+    task = weights.configuration(weights.verified(path)).task
+    if task not in light.WRITING:
+        raise Error(f"{path}: weights of the task {task}, which writes no files; those of {', '.join(light.WRITING)} do")
+    kept = path.with_stem(to)
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if name.split(".")[0] not in light.WRITING[task]]  # noqa: SIM118 (no mapping)
+        tensors, metadata = {name: file.get_tensor(name) for name in names}, file.metadata()
+    with atomic(kept) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+    write_json(kept.with_suffix(".json"), {"sha256": sha256(kept), **weights.card(kept)})
+    return kept
+
+
 def _read(path: Path, experiment: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
@@ -106,9 +123,16 @@ def main(
     calibration: Annotated[
         bool, typer.Option("--calibration", help="only the calibration, into weights promoted before")
     ] = False,
+    retires: Annotated[
+        str | None, typer.Option("--retire", metavar="NEW", help="only keep what opens a promoted codec's files, under this name")
+    ] = None,
 ) -> None:
     """Copy an experiment's weights (of its first seed) to models/weights, with a card: data, metrics, calibration, licence, hash."""
-    path = recalibrate(config.load(), experiment, name) if calibration else promote(config.load(), experiment, name, half)
+    profile = config.load()
+    if retires:
+        path = retire(profile.root / "models" / "weights" / f"{name or experiment}.safetensors", retires)
+    else:
+        path = recalibrate(profile, experiment, name) if calibration else promote(profile, experiment, name, half)
     print(
         f"promoted {experiment}: {path} ({path.stat().st_size / 2**20:.1f} MB); commit it with {path.stem}.json", file=sys.stderr
     )

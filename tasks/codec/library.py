@@ -4,7 +4,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.codec import Codec
+from models.codec import KIND, Codec
+from tasks import light
 from tasks.apply import find_weights
 from tasks.codec import file
 from tasks.codec.pictures import Pictures
@@ -18,7 +19,7 @@ EMBEDDED = "codec*.safetensors"
 
 def load(path: Path, precision: str = "fp32") -> Pictures:
     """The codec of a weights file, which analyses in bf16 or fp32. Raises Error for weights of another network."""
-    built, configuration = weights.load(weights.verified(path))
+    built, configuration = light.load(weights.verified(path))
     if not isinstance(built, Codec):
         raise Error(f"{path}: weights of {configuration.network}, which is no codec; give those of a codec")
     return Pictures(built, precision)
@@ -32,7 +33,7 @@ def paths(profile: Profile, experiment: str) -> list[Path]:
 
 
 class Library:
-    """Codecs by their files of weights, each loaded when it is asked for: the first writes, and any reads what it has written."""
+    """Codecs by their files of weights, each loaded when it is asked for: the first writes, and each reads what it has written."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
@@ -40,13 +41,20 @@ class Library:
         self.lock = threading.Lock()
 
     @property
-    def writer(self) -> Pictures:
-        """The codec that writes. Raises Error as `load`."""
+    def first(self) -> Pictures:
+        """The codec of the first file. Raises Error as `load`."""
         with self.lock:
             return self.loaded[0] if self.loaded else self._next()
 
+    @property
+    def writer(self) -> Pictures:
+        """The codec that writes. Raises Error as `load`, and for weights without the parts that write."""
+        if not light.parts(self.paths[0]).issuperset(light.WRITING[KIND]):
+            raise Error(f"{self.paths[0]}: weights of a codec of before, which open files and write none; give those of codec")
+        return self.first
+
     def reader(self, content: bytes) -> Pictures:
-        """The codec that wrote a file; the writer where none of them did, which says so when it is to open it. Raises Error as `load`."""
+        """The codec that wrote a file; the first where none of them did, which says so when it is to open it. Raises Error as `load`."""
         identity = file.identity(content)
         with self.lock:
             for codec in self.loaded:
@@ -55,7 +63,7 @@ class Library:
             while identity and len(self.loaded) < len(self.paths):
                 if (codec := self._next()).identity == identity:
                     return codec
-        return self.writer
+        return self.first
 
     def _next(self) -> Pictures:
         self.loaded.append(load(self.paths[len(self.loaded)]))

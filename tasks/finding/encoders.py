@@ -9,10 +9,13 @@ import numpy as np
 import torch
 
 import models
+from models.clip import Clip
+from tasks import light
 from tasks.common import devices, files
 from tasks.common.errors import Error
-from tasks.finding import byte_pairs, foreign_clip, light
+from tasks.finding import byte_pairs, foreign_clip
 from tasks.imaging import images
+from tasks.learning import weights
 from tasks.learning.tensors import to_float
 from tasks.words.vocabulary import UNKNOWN, Vocabulary, words
 
@@ -47,7 +50,10 @@ class Ours:
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         self.device = devices.choose(device)
-        self.model, configuration = light.load(path, self.device)
+        model, configuration = light.load(weights.verified(path), self.device)
+        if not isinstance(model, Clip):
+            raise Error(f"{path}: weights of the task {configuration.task}, which has no sentences; give those of embed")
+        self.model = model
         self.network, self.name = files.sha256(path), f"{configuration.experiment} ({path.name})"
         self.size, self.vocabulary = configuration.size, Vocabulary(configuration.classes)
         self.dimensions = int(self.model.image[-1].weight.shape[0])  # type: ignore[index]

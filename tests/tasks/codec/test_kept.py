@@ -34,7 +34,7 @@ def test_a_file_is_opened_to_the_pixels_that_it_had(path: Path) -> None:
 def test_it_is_opened_alike_on_a_processor_without_avx512(path: Path, threads: int, tmp_path: Path) -> None:
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
     to = tmp_path / "opened.png"
-    command = [sys.executable, "-m", "tasks.compress", "--open", str(path), str(to), "--weights", str(WEIGHTS[0])]
+    command = [sys.executable, "-m", "tasks.compress", "--open", str(path), str(to)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with Image.open(to) as opened, Image.open(path.with_suffix(".png")) as kept:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from tasks import promote
 from tasks.codec import file, library
 from tasks.common.errors import Error
 from tasks.learning import weights
@@ -32,6 +34,20 @@ def test_the_first_writes_and_each_opens_its_own(both: list[Path]) -> None:
         reader = codecs.reader(content)
         assert reader.identity == file.identity(content)
         assert file.decompress(reader, content).pixels.shape == (40, 40, 3)
+
+
+def test_a_retired_codec_opens_its_files_and_writes_none(tmp_path: Path) -> None:
+    whole = tmp_path / "codec.safetensors"
+    save(whole)
+    content = file.compress(library.load(whole), file.Picture(photograph(40, 40)), 50)
+    pixels = file.decompress(library.load(whole), content).pixels
+    kept = promote.retire(whole, "codec-1")
+    assert kept.stat().st_size < whole.stat().st_size
+    whole.unlink()
+    codecs = library.Library([kept])
+    assert np.array_equal(file.decompress(codecs.reader(content), content).pixels, pixels)
+    with pytest.raises(Error, match="open files and write none"):
+        codecs.writer  # noqa: B018 (a property)
 
 
 def test_a_file_of_a_network_that_is_not_here_is_refused(both: list[Path]) -> None:

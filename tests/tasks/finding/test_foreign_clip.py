@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tasks import find
+from tasks import find, light
 from tasks.common.errors import Error
-from tasks.finding import byte_pairs, encoders, foreign_clip, light
+from tasks.finding import byte_pairs, encoders, foreign_clip
 from tests.models.test_open_clip import SIZES, tensors
 
 MERGES = [("r", "e"), ("re", "d</w>"), ("d", "o"), ("do", "g</w>")]
@@ -101,7 +101,7 @@ def test_a_file_without_its_backbone_is_whole_again(weights_file: Path, tmp_path
         published = pretrained.read(pretrained.SOURCES["mobilenet_v2"], light.PACKAGED)
     except Error as error:
         pytest.skip(str(error))
-    weights.save(tmp_path / "light.safetensors", light.split(network), configuration, half=True)
+    weights.save(tmp_path / "light.safetensors", light.split(network, [light.BACKBONE]), configuration, half=True)
     assert (tmp_path / "light.safetensors").stat().st_size < weights_file.stat().st_size / 50
     loaded, _ = light.load(tmp_path / "light.safetensors")
     network.backbone.load_pretrained(published)
@@ -110,4 +110,4 @@ def test_a_file_without_its_backbone_is_whole_again(weights_file: Path, tmp_path
         assert torch.allclose(loaded(image), network(image), atol=2e-2)
     other = Path(weights.__file__).parents[2] / "models" / "weights" / "emotion.safetensors"
     with pytest.raises(Error, match="weights of the task classify, which has no sentences"):
-        light.load(other)
+        encoders.Ours(other)
