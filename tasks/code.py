@@ -14,6 +14,7 @@ import ast
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -258,10 +259,16 @@ def describe(params: Mapping[str, Any], step: str, name: str, root: Path = ROOT)
     return "".join(f"{line}\n" for line in lines)
 
 
+# The parser of CPython 3.11 fails now and then where threads use it at once (gh-106905).
+_PARSING = threading.Lock()
+
+
 def about(path: Path) -> str:
     """The first line of a file's docstring, which says what it is; read and not imported, since torch takes seconds."""
     try:
-        return (ast.get_docstring(ast.parse(path.read_bytes())) or path.stem).strip().splitlines()[0]
+        with _PARSING:
+            parsed = ast.parse(path.read_bytes())
+        return (ast.get_docstring(parsed) or path.stem).strip().splitlines()[0]
     except (OSError, SyntaxError):
         return path.stem
 

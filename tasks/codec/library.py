@@ -49,9 +49,10 @@ class Library:
     @property
     def writer(self) -> Pictures:
         """The codec that writes. Raises Error as `load`, and for weights without the parts that write."""
+        first = self.first
         if not light.parts(self.paths[0]).issuperset(light.WRITING[KIND]):
             raise Error(f"{self.paths[0]}: weights of a codec of before, which open files and write none; give those of codec")
-        return self.first
+        return first
 
     def reader(self, content: bytes) -> Pictures:
         """The codec that wrote a file; the first where none of them did, which says so when it is to open it. Raises Error as `load`."""
