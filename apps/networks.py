@@ -80,7 +80,7 @@ def embedded(
         except Error as error:
             logging.warning("left out: %s", error)
             continue
-        if configuration.task == kind and fits(configuration):
+        if configuration.task == kind and fits(configuration) and not light.opens_only(file):
             card = weights.card(file)
             own = card.get("profile") == profile.name and configuration.experiment in profile.params.experiments
             data = profile.params.experiments[configuration.experiment].data if own else card.get("dataset", "data of elsewhere")

@@ -39,13 +39,21 @@ def parts(path: Path) -> set[str]:
         raise Error(f"{path}: not a weights file of this project ({error})") from None
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, weights.Configuration]:
+def opens_only(path: Path) -> bool:
+    """Whether weights are those of a codec that opens files and writes none. Raises Error for a file that is not ours."""
+    return not parts(path).issuperset(WRITING.get(weights.configuration(path).task, ()))
+
+
+def load(path: Path, device: torch.device | str = "cpu", opening: bool = False) -> tuple[nn.Module, weights.Configuration]:
     """The network of a weights file, small or whole, ready for evaluation, and its configuration.
 
     A backbone that is not in the file comes from its package, with the published hash. Other parts that are not in it stay as they were
-    drawn: training or writing alone would use them. Raises Error for a file that is not ours, and where the package is not installed.
+    drawn, and only training uses them; with `opening` also those that write files, which must not be used then. Raises Error for a file
+    that is not ours, for a codec that opens files alone without `opening`, and where the package is not installed.
     """
     configuration = weights.configuration(path)
+    if opens_only(path) and not opening:
+        raise Error(f"{path}: weights of a codec of before, which open files and write none; give those of codec")
     absent = {*LEFT_OUT.get(configuration.task, ()), *WRITING.get(configuration.task, ())} - parts(path)
     network = configuration.build() if absent else None
     if network is None or not any(hasattr(network, name) for name in absent):

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.codec import KIND, Codec
+from models.codec import Codec
 from tasks import light
 from tasks.apply import find_weights
 from tasks.codec import file
@@ -19,7 +19,7 @@ EMBEDDED = "codec*.safetensors"
 
 def load(path: Path, precision: str = "fp32") -> Pictures:
     """The codec of a weights file, which analyses in bf16 or fp32. Raises Error for weights of another network."""
-    built, configuration = light.load(weights.verified(path))
+    built, configuration = light.load(weights.verified(path), opening=True)
     if not isinstance(built, Codec):
         raise Error(f"{path}: weights of {configuration.network}, which is no codec; give those of a codec")
     return Pictures(built, precision)
@@ -50,7 +50,7 @@ class Library:
     def writer(self) -> Pictures:
         """The codec that writes. Raises Error as `load`, and for weights without the parts that write."""
         first = self.first
-        if not light.parts(self.paths[0]).issuperset(light.WRITING[KIND]):
+        if light.opens_only(self.paths[0]):
             raise Error(f"{self.paths[0]}: weights of a codec of before, which open files and write none; give those of codec")
         return first
 

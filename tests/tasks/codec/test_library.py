@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks import promote
+from tasks import light, promote
 from tasks.codec import file, library
 from tasks.common.errors import Error
 from tasks.learning import weights
@@ -48,6 +48,8 @@ def test_a_retired_codec_opens_its_files_and_writes_none(tmp_path: Path) -> None
     assert np.array_equal(file.decompress(codecs.reader(content), content).pixels, pixels)
     with pytest.raises(Error, match="open files and write none"):
         codecs.writer  # noqa: B018 (a property)
+    with pytest.raises(Error, match="open files and write none"):
+        light.load(kept)
 
 
 def test_a_file_of_a_network_that_is_not_here_is_refused(both: list[Path]) -> None:
