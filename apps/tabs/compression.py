@@ -2,7 +2,7 @@
 
 import html
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from apps import networks, photographs
 from apps.networks import Choice
 from apps.page import EXTENSIONS, GONE, QUICK, SLOW, START, Page, Source, gallery, uploaded, warning
 from models.codec import Codec
-from tasks.codec import file
+from tasks.codec import file, library
 from tasks.codec.pictures import Pictures
 from tasks.common.errors import Error
 from tasks.kinds.compress import codecs, metrics
@@ -73,12 +73,20 @@ def compress(codec: Pictures, photograph: np.ndarray, quality: int) -> dict[str,
     return found
 
 
-def opened(found: Mapping[str, Choice], content: bytes) -> tuple[file.Picture, str]:
-    """The picture in a compressed file, and the name of the codec that wrote it. Raises Error."""
+@lru_cache(maxsize=4)
+def _retired(path: Path) -> Pictures:
+    return library.load(path)
+
+
+def opened(found: Mapping[str, Choice], content: bytes, retired: Iterable[Path] = ()) -> tuple[file.Picture, str]:
+    """The picture in a compressed file, and the name of the codec that wrote it, which may be `retired`. Raises Error."""
     identity = file.identity(content)
     for name, choice in found.items():
         if (codec := pictures(choice)).identity == identity:
             return file.decompress(codec, content), name
+    for path in retired:
+        if (codec := _retired(path)).identity == identity:
+            return file.decompress(codec, content), path.stem
     if not found:
         raise Error(GONE)
     # Says what is wrong with it.
@@ -151,7 +159,7 @@ def tab(profile: Profile, page: Page) -> None:
         except FileNotFoundError:
             raise Error(f"{title} is no longer here: uploads are deleted after an hour; choose it again") from None
         try:
-            picture, codec = opened(found, content)
+            picture, codec = opened(found, content, library.retired(profile))
         except Error as error:
             raise Error(f"{title}: {error}") from None
         height, width = picture.pixels.shape[:2]

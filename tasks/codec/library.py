@@ -32,6 +32,11 @@ def paths(profile: Profile, experiment: str) -> list[Path]:
     return [first, *(path for path in embedded if path != first)]
 
 
+def retired(profile: Profile) -> list[Path]:
+    """Weights that git carries of codecs of before, which open files alone."""
+    return [path for path in sorted((profile.root / "models" / "weights").glob(EMBEDDED)) if light.opens_only(path)]
+
+
 class Library:
     """Codecs by their files of weights, each loaded when it is asked for: the first writes, and each reads what it has written."""
 

@@ -8,8 +8,10 @@ import torch
 
 from apps.networks import Choice
 from apps.tabs import compression
-from tasks.codec import file
+from tasks import config, promote
+from tasks.codec import file, library
 from tasks.common.errors import Error
+from tests.conftest import ROOT
 from tests.tasks.codec.test_file import photograph, save
 
 
@@ -21,6 +23,22 @@ def choice(path: Path) -> Choice:
 def found(tmp_path: Path) -> dict[str, Choice]:
     save(tmp_path / "a.safetensors")
     return {"a": choice(tmp_path / "a.safetensors")}
+
+
+def test_a_file_of_a_retired_codec_is_opened(found: dict[str, Choice], tmp_path: Path) -> None:
+    content = file.compress(compression.pictures(found["a"]), file.Picture(photograph(40, 40)), 50)
+    kept = promote.retire(found["a"].path, "a-1")
+    picture, name = compression.opened({}, content, [kept])
+    assert (name, picture.pixels.shape) == ("a-1", (40, 40, 3))
+    with pytest.raises(Error):
+        compression.opened({}, content)
+
+
+def test_what_opens_files_alone_is_not_offered() -> None:
+    profile = config.load(ROOT)
+    retired = {f"{path.stem} (embedded)" for path in library.retired(profile)}
+    assert retired
+    assert retired.isdisjoint(compression.choices(profile))
 
 
 def test_others_have_at_most_as_many_bytes(found: dict[str, Choice]) -> None:
