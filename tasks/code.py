@@ -279,13 +279,13 @@ def _network_names(params: Mapping[str, Any]) -> set[str]:
 
 def digest(folder: Path, step: str, name: str) -> str:
     """SHA-256 of what a stage of the profile in `folder` depends on: what a checkpoint belongs to."""
-    params = yaml.safe_load((folder / "params.yaml").read_bytes())
+    params = yaml.load((folder / "params.yaml").read_bytes(), yaml.CSafeLoader)
     return hashlib.sha256(describe(params, step, name).encode()).hexdigest()
 
 
 def write(folder: Path, root: Path = ROOT) -> int:
     """Write `data/code` of the profile in `folder` anew, and return how many files there are. Files that stay the same are left alone."""
-    params = yaml.safe_load((folder / "params.yaml").read_bytes())
+    params = yaml.load((folder / "params.yaml").read_bytes(), yaml.CSafeLoader)
     to = folder / "data" / "code"
     wanted = {to / step / name: describe(params, step, name, root) for step, name in Roots(params, root)}
     for path in to.rglob("*") if to.exists() else []:

@@ -59,7 +59,7 @@ def _refuse(path: Path, sentences: Iterable[str], changes: Mapping[str, Any] | N
         raise Error("\n".join(said)) from None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML without its traps: a key that stands twice, and numbers that are none to people, are refused."""
 
 

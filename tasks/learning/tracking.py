@@ -57,6 +57,8 @@ NOTE = "mlflow.note.content"
 PROCESS = "process"
 SQLITE = "sqlite:///"
 METRICS_A_BATCH = 1000
+# Seconds for which metrics are gathered: a database takes longer to write one epoch's than an epoch of a small network takes.
+GATHERED = 1.0
 PARAMETERS_A_BATCH = 100
 
 
@@ -110,19 +112,28 @@ class Run:
         self._finished_before = False
         self._failed = False
         self._model: str | None = None  # the id of what `log_model` kept
+        self._gathered: list[tuple[str, float, int, int]] = []  # name, value, time in milliseconds, step
+        self._written = 0.0
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write all of `metrics` in one batch."""
+        """Note `metrics`, and write what was noted within the last second in one batch; the end of the run writes the rest."""
+        now = time.time()
+        self._gathered += [(name, float(value), int(now * 1000), step or 0) for name, value in metrics.items()]
+        if now - self._written >= GATHERED:
+            self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered, self._written = self._gathered, [], time.time()
 
         def write(client: "MlflowClient") -> None:
             from mlflow.entities import Metric
 
-            now = int(time.time() * 1000)
-            values = [Metric(name, float(value), now, step or 0) for name, value in metrics.items()]
+            values = [Metric(*noted) for noted in gathered]
             for start in range(0, len(values), METRICS_A_BATCH):
                 client.log_batch(self._id, metrics=values[start : start + METRICS_A_BATCH])
 
-        self._attempt(write)
+        if gathered:
+            self._attempt(write)
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Set tags of the run."""
@@ -215,6 +226,7 @@ class Run:
             else:
                 client.set_registered_model_alias(name, alias, made.version)
 
+        self._write_gathered()  # by which the holder is compared
         if self._model:
             self._attempt(write)
 
@@ -253,6 +265,7 @@ class Run:
         self._attempt(write)
 
     def _close(self, status: str) -> None:
+        self._write_gathered()
         # A run that had ended well is only added to: its time is the training's, not that of what was added later.
         if not self._finished_before:
             self._attempt(lambda client: client.set_terminated(self._id, status))

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -350,6 +350,28 @@ def test_a_server_out_of_reach_costs_one_warning_and_seconds(
     assert "goes on" in caplog.text
     # Two attempts, and not two for each of the 23 calls.
     assert seconds < 8
+
+
+def test_short_epochs_share_a_write_and_none_is_lost(
+    make_profile: MakeProfile, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    written: list[int] = []
+    log_batch = MlflowClient.log_batch
+
+    def counted(self: Any, run_id: str, *rest: Any, metrics: Sequence[Any] = (), **others: Any) -> Any:
+        written.extend([len(metrics)] if metrics else [])
+        return log_batch(self, run_id, *rest, metrics=metrics, **others)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    monkeypatch.setattr(tracking, "GATHERED", 3600.0)
+    with tracking.run(make_profile(), "classes", "seed-0", {}, {}) as run:
+        for epoch in range(20):
+            run.log_metrics({"loss": 1.0 / (1 + epoch)}, epoch)
+        assert written == [1], "the first is seen at once"
+    assert written == [1, 19]
+    assert [m.step for m in client.get_metric_history(run.id, "loss")] == [*range(20)]
 
 
 def test_a_store_that_fails_later_costs_one_warning(make_profile: MakeProfile, caplog: pytest.LogCaptureFixture) -> None:
