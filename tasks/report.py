@@ -54,14 +54,18 @@ def report(profile: Profile) -> Path:
     write_text(folder / "table.csv", text)
 
     verdicts = _verdicts(profile)
+    systems = sections.systems(profile, results)
+    best = {row["experiment"] for row in systems}
     # Most of the time goes to making pictures smaller, which Pillow does beside Python.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        shown = [*pool.map(lambda name: sections.section(profile, name, results[name], verdicts.get(name, "")), results)]
+        shown = [
+            *pool.map(lambda n: sections.section(profile, n, results[n], verdicts.get(n, ""), variant=n not in best), results)
+        ]
     page = pages.render(
         "report.html.j2",
         TEMPLATES,
         profile=profile.name,
-        systems=sections.systems(profile, results),
+        systems=systems,
         experiments=shown,
         missing=missing,
         overview=overview.figures_of(profile, results),

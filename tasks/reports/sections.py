@@ -1,10 +1,12 @@
 """What the page shows of each experiment, and of the systems that they rebuild."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from tasks import code, kinds
 from tasks.common.flat import flat
@@ -18,11 +20,13 @@ from tasks.reports.reading import read_json
 
 # The one picture of a result that git keeps.
 SHOWN = "shown.webp"
+# Pixels a side of its copy for a variant, whose system has a better result: a page with a hundred pictures has to open on a phone.
+VARIANT = 480
 HEADLINES_SHOWN = 2
 
 
-def section(profile: Profile, name: str, result: Mapping[str, Any], verdict: str = "") -> dict[str, Any]:
-    """What report.html.j2 shows of an experiment. `verdict`: how it compares with what is committed."""
+def section(profile: Profile, name: str, result: Mapping[str, Any], verdict: str = "", variant: bool = False) -> dict[str, Any]:
+    """What report.html.j2 shows of an experiment. `verdict`: how it compares with what is committed. `variant`: its system has a better one."""
     experiment, folder = profile.experiment(name), profile.results(name)
     known = kinds.metrics(result["task"])
     numbers = [number(known[metric], result) for metric in known if metric in result["metrics"]]
@@ -38,7 +42,7 @@ def section(profile: Profile, name: str, result: Mapping[str, Any], verdict: str
         "main": headline,
         "comparisons": compared,
         "lines": lines(headline, compared),
-        "figures": _figures(result["task"], folder),
+        "figures": _figures(result["task"], folder, variant),
         "template": _template(result["task"]),
         "tables": {path.stem: _records(path) for path in sorted((folder / "tables").glob("*.csv"))},
         "recipe": {
@@ -120,7 +124,7 @@ def systems(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[
     return rows
 
 
-def _figures(task: str, folder: Path) -> list[dict[str, Any]]:
+def _figures(task: str, folder: Path, variant: bool = False) -> list[dict[str, Any]]:
     """The figures that are here, with their captions; of a result whose figures are elsewhere the one that git keeps."""
     named = (*kinds.find(task).FIGURES, *face_metrics.FIGURES, *kinds.COMMON_FIGURES)
     found = [
@@ -130,20 +134,30 @@ def _figures(task: str, folder: Path) -> list[dict[str, Any]]:
         if (place / f.file).exists()
     ]
     if not found and (folder / SHOWN).exists():
-        return [_figure(folder / SHOWN, named[0])]
+        return [_figure(folder / SHOWN, named[0], variant)]
     return found
 
 
-def _figure(path: Path, figure: Figure) -> dict[str, Any]:
-    return {"uri": inlined(path, figure), "caption": figure.caption, "kind": Path(figure.file).stem}
+def _figure(path: Path, figure: Figure, variant: bool = False) -> dict[str, Any]:
+    return {"uri": inlined(path, figure, variant), "caption": figure.caption, "kind": Path(figure.file).stem}
 
 
-def inlined(path: Path, figure: Figure) -> str:
+def inlined(path: Path, figure: Figure, variant: bool = False) -> str:
     """The data URI of a figure. The small picture that git keeps is lossy already, and stays so: a lossless copy has several times its bytes."""
     content = path.read_bytes()
     if path.name == SHOWN:
-        return min(pictures.uri(content), pictures.inline(content, photograph=True), key=len)
+        copies = [content, _reduced(content)] if variant else [content]
+        return min(*map(pictures.uri, copies), pictures.inline(content, photograph=True), key=len)
     return pictures.inline(content, figure.pixels)
+
+
+def _reduced(content: bytes) -> bytes:
+    """A WebP picture's copy of at most 480 pixels a side."""
+    with Image.open(io.BytesIO(content)) as picture:
+        picture.thumbnail((VARIANT, VARIANT), Image.Resampling.LANCZOS)
+        smaller = io.BytesIO()
+        picture.save(smaller, "webp", quality=60, alpha_quality=50, method=4)
+    return smaller.getvalue()
 
 
 def _template(task: str) -> str | None:

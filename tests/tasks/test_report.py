@@ -15,7 +15,9 @@ from tasks import config
 from tasks.common.errors import Error
 from tasks.common.files import write_json, write_text
 from tasks.imaging import figures
+from tasks.kinds import Figure
 from tasks.report import report
+from tasks.reports import sections
 from tasks.reports.numbers import duration
 from tasks.reports.table import table as table_of
 
@@ -285,6 +287,16 @@ def test_of_a_result_whose_figures_are_elsewhere_the_one_that_git_keeps_is_shown
     shown = page(profile).find("section", id="classes").find_all("img")
     assert len(shown) == 1
     assert "Confusion matrix" in shown[0]["alt"]
+
+
+def test_a_variants_kept_picture_is_smaller_than_its_systems_best(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "shown.webp", quality=80)
+    figure = Figure("confusion.png", "a figure")
+    best, variant = (sections.inlined(tmp_path / "shown.webp", figure, small) for small in (False, True))
+    assert len(variant) < len(best)
+    with Image.open(io.BytesIO(base64.b64decode(variant.partition(",")[2]))) as shown:
+        assert shown.size == (480, 360)
 
 
 def test_results_come_first_and_commits_last(profile):
