@@ -38,7 +38,7 @@ def choose(name: str) -> torch.device:
 def precision(name: str, device: torch.device, emulated: bool = True) -> Precision:
     """The precision that a name stands for; `auto` is bf16 where the device computes in it, else fp32.
 
-    A processor without bf16 emulates it ten times more slowly where it is asked for by name. `emulated`: whether it may; otherwise fp32
+    A processor without bf16 emulates it many times more slowly where it is asked for by name. `emulated`: whether it may; otherwise fp32
     takes its place, and a warning says so once a process. Raises Error for another name.
     """
     if name not in ("auto", "bf16", "fp32"):
@@ -58,10 +58,16 @@ def _say_fp32(kind: str) -> None:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16 itself."""
+    """Whether the device computes in bf16 itself.
+
+    oneDNN also takes bf16 on an AVX-512 processor without such instructions, where it is four times as slow as fp32.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and torch.backends.mkldnn.is_available():
+        able = torch.cpu.get_capabilities()
+        if able["architecture"] == "x86_64" and not able["avx512_bf16"]:
+            return False
         try:
             return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
         except (AttributeError, RuntimeError):  # not every build has the operator
