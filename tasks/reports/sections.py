@@ -106,17 +106,22 @@ def peers(profile: Profile, result: Mapping[str, Any]) -> list[Comparison]:
 
 
 def systems(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row a system: its best experiment on the data of its first one, and how many variants there are."""
+    """A row a system: its best experiment, and the others as its variants.
+
+    What was published was measured on one kind of target: where some experiments of a system stand beside published numbers, one of them is
+    the best. Experiments on other data than the first one's do not compare with it, and are variants too.
+    """
     groups: dict[str, list[str]] = {}
     for name, result in results.items():
         groups.setdefault(result["system"], []).append(name)
     rows = []
     for system, names in groups.items():
-        first = results[names[0]]
+        chosen = [name for name in names if comparisons(results[name])] or names
+        first = results[chosen[0]]
         metric = kinds.metrics(first["task"])[kinds.main_metric(first["task"])]
-        same = [n for n in names if results[n]["dataset"] == first["dataset"] and metric.name in results[n]["metrics"]] or names[
-            :1
-        ]
+        same = [
+            n for n in chosen if results[n]["dataset"] == first["dataset"] and metric.name in results[n]["metrics"]
+        ] or chosen[:1]
         sign = 1 if metric.less_is_better else -1
         best = min(same, key=lambda name: sign * results[name]["metrics"].get(metric.name, 0.0))
         shown = {"experiment": best, "result": results[best], "variants": [n for n in names if n != best]}
