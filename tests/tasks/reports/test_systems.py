@@ -10,7 +10,8 @@ PUBLISHED = [{"metric": "psnr", "value": 21.55, "source": "its authors", "note":
 
 def result(system: str, psnr: float, dataset: str = "coco-mini", published: list[Any] | None = None) -> dict[str, Any]:
     return {
-        "system": system, "task": "translate", "dataset": dataset, "metrics": {"psnr": psnr, "ssim": 0.9}, "published": published or [],
+        "system": system, "task": "translate", "dataset": dataset, "metrics": {"psnr": psnr, "ssim": 0.9}, "val_metrics": {},
+        "published": published or [],
     }  # fmt: skip
 
 
