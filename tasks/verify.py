@@ -69,7 +69,9 @@ def compare(name: str, committed: Mapping[str, Any], here: Mapping[str, Any]) ->
             return Verified(name, "differs", known.get(key), value, float("nan"), float("inf"))
         metric = known[key]
         spread = DEVIATIONS * committed.get("metrics_std", {}).get(key, 0.0)
-        share = abs(here["metrics"][key] - value) / max(metric.allowed(value), spread, 1e-12)
+        # A number that is all but nothing has no share of itself to move by: what is not seen in the table does not count.
+        unseen = 10.0**-metric.decimals / metric.factor
+        share = abs(here["metrics"][key] - value) / max(metric.allowed(value), spread, unseen)
         if share >= worst.share:
             worst = Verified(name, "agrees" if share <= 1 else "differs", metric, value, here["metrics"][key], share)
     return worst

@@ -29,6 +29,8 @@ def result(task: str = "classify", seconds: float = 1.0, **metrics: float) -> di
         (result("detect", map50=0.365), result("detect", map50=0.300), "differs"),
         (result("translate", psnr=25.38), result("translate", psnr=25.1), "agrees"),
         (result("translate", psnr=25.38), result("translate", psnr=25.0), "differs"),
+        (result("translate", l1=8.9e-8), result("translate", l1=7.7e-8), "agrees"),
+        (result("translate", l1=8.9e-8), result("translate", l1=8.9e-4), "differs"),
         ({**result(accuracy=0.9), "metrics_std": {"accuracy": 0.01}}, result(accuracy=0.872), "agrees"),
         (result(accuracy=0.9, ece=0.1), result(accuracy=0.9), "differs"),
     ],
