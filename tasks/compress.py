@@ -15,7 +15,7 @@ import torch
 import typer
 
 from tasks import config
-from tasks.codec import file
+from tasks.codec import file, reading
 from tasks.codec.library import Library, paths
 from tasks.common import bars
 from tasks.common.cli import readable
@@ -39,7 +39,7 @@ def convert(codecs: Library, source: Path, to: Path, quality: int | None) -> tup
             if quality is None:
                 written = file.to_png(file.decompress(codecs.reader(read), read))
             else:
-                written = file.compress(codecs.writer, file.read_picture(read), quality)
+                written = file.compress(codecs.writer, reading.read(read), quality)
     except Undecodable as error:
         raise Error(f"{source}: {error}") from None
     except OSError as error:
