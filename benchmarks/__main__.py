@@ -17,7 +17,7 @@ from tasks.common.files import write_json
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = (
     "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "sweeps", "emotions",
-    "annotate", "faces", "emotion_peers", "rebuild", "saliency", "style", "generation", "captions",
+    "annotate", "faces", "emotion_peers", "rebuild", "saliency", "style", "generation", "captions", "compress",
 )  # fmt: skip
 
 
@@ -44,11 +44,13 @@ def main(
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    table = Table("benchmark", "ratio or seconds", "spread", "promised")
+    table = Table("benchmark", "ratio, seconds or MB", "spread", "promised")
     for row in rows:
         if "ratio" in row:
             spread = "{} to {}".format(*row["spread"])
             table.add_row(row["name"], f"{row['ratio']} x", spread, f">= {row['floor']} x" if row["floor"] else "")
+        elif "megabytes" in row:
+            table.add_row(row["name"], f"{row['megabytes']} MB", "", f"<= {row['limit']} MB")
         else:
             table.add_row(row["name"], f"{row['seconds']} s", "", f"<= {row['limit']} s")
     Console().print(table)

@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,8 @@ def caption(
 ) -> dict[str, Any]:
     """Write sentences for the photographs of a folder, a glob or a list into the folder `to`, and return the summary.
 
-    `path`: a weights file in place of the experiment's. `workers`: actors; 0 works in this process; by default a processor each, and
+    `path`: a weights file in place of the experiment's. `settings`: the length penalty is taken from the recipe of what the weights are of,
+    so that sentences are those that were measured. `workers`: actors; 0 works in this process; by default a processor each, and
     none for a few photographs. `part`: photographs whose rows are flushed together.
 
     Raises Error for a source without photographs, an output that cannot be written or is being written by another captioner, and
@@ -75,7 +77,9 @@ def caption(
     paths = listing.listed(str(source), leave_out=STATE)
     _make_folder(to)
     with alone(to / STATE / "lock", f"{to}: another captioner is writing there; wait for it, or give another folder"):
-        return _caption(profile, paths, to, path, settings, workers, part)
+        return _caption(
+            profile, paths, to, path, replace(settings, penalty=use.penalty(profile, found.experiment)), workers, part
+        )
 
 
 def _caption(
@@ -120,6 +124,7 @@ def _caption(
         "workers": workers,
         "weights": files.sha256(path),
         "beam": settings.beam,
+        "length_penalty": settings.penalty,
     }
     files.write_json(to / "summary.json", summary)
     return summary
@@ -199,7 +204,13 @@ def _sheet(table: pd.DataFrame, parts: Path, to: Path) -> None:
 def _fingerprint(path: Path, settings: Settings) -> str:
     """What a part belongs to: weights, settings, and the code that makes rows of photographs."""
     code = [captioner, describe, use, photographs, images]
-    values = [files.sha256(path), settings.beam, settings.largest, *(files.sha256(Path(str(m.__file__))) for m in code)]
+    values = [
+        files.sha256(path),
+        settings.beam,
+        settings.penalty,
+        settings.largest,
+        *(files.sha256(Path(str(m.__file__))) for m in code),
+    ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 import typer
 
 from tasks import config
-from tasks.codec import file
+from tasks.codec import file, reading
 from tasks.codec.library import Library, paths
 from tasks.common import bars
 from tasks.common.cli import readable
@@ -25,7 +26,10 @@ from tasks.imaging.suffixes import SUFFIXES
 
 
 def convert(codecs: Library, source: Path, to: Path, quality: int | None) -> tuple[int, int]:
-    """Compress a photograph at a quality, or open a compressed one (None); returns the bytes before and after. Raises Error."""
+    """Compress a photograph at a quality, or open a compressed one (None); returns the bytes before and after.
+
+    Raises Error, also where something stands at `to` that is not `replaceable`.
+    """
     try:
         read = content(source)
         with warnings.catch_warnings():
@@ -35,13 +39,15 @@ def convert(codecs: Library, source: Path, to: Path, quality: int | None) -> tup
             if quality is None:
                 written = file.to_png(file.decompress(codecs.reader(read), read))
             else:
-                written = file.compress(codecs.writer, file.read_picture(read), quality)
+                written = file.compress(codecs.writer, reading.read(read), quality)
     except Undecodable as error:
         raise Error(f"{source}: {error}") from None
     except OSError as error:
         raise Error(f"{source}: {error.strerror or error}") from None
     except Error as error:
         raise Error(f"{source}: {error}") from None
+    if not replaceable(to, written):
+        raise Error(f"{source}: {to} is there already and holds something else; remove it, or give another folder")
     try:
         with atomic(to) as temporary:
             temporary.write_bytes(written)
@@ -52,10 +58,21 @@ def convert(codecs: Library, source: Path, to: Path, quality: int | None) -> tup
     return len(read), len(written)
 
 
-def outputs(source: Path, to: Path, opens: bool) -> dict[Path, Path]:
-    """Each file to read with the one to write: photo.jpg becomes photo.drc, or photo.jpg.drc where there is a photo.png beside it.
+def replaceable(path: Path, written: bytes) -> bool:
+    """Whether a file can be written without a loss: nothing is there, or the same, or a file of this codec."""
+    if not path.exists():
+        return True
+    try:
+        there = content(path)
+    except OSError:
+        return False
+    return there == written or there.startswith(file.MAGIC)
 
-    Raises Error where there is nothing to read, and where an output would replace what is read.
+
+def outputs(source: Path, to: Path, opens: bool) -> dict[Path, Path]:
+    """Each file to read with the one to write: photo.jpg becomes photo.drc, or photo.jpg.drc where another file may be called photo.drc.
+
+    Raises Error where there is nothing to read, and for a name of another ending.
     """
     ending = ".png" if opens else file.SUFFIX
     if source.is_file():
@@ -69,12 +86,12 @@ def outputs(source: Path, to: Path, opens: bool) -> dict[Path, Path]:
     found = sorted(path for path in source.rglob("*") if path.suffix.lower() in wanted and not path.is_dir())
     if not found:
         raise Error(f"{source}: nothing to {'open' if opens else 'compress'}; known endings: {' '.join(sorted(wanted))}")
-    short = [path.relative_to(source).with_suffix(ending) for path in found]
-    names = [str(name).casefold() for name in short]
-    return {
-        path: to / (name if names.count(str(name).casefold()) == 1 else Path(f"{path.relative_to(source)}{ending}"))
-        for path, name in zip(found, short)
-    }
+    names = [path.relative_to(source) for path in found]
+    short = [name.with_suffix(ending) for name in names]
+    whole = [name.with_name(f"{name.name}{ending}") for name in names]
+    # Some file systems take names for one that differ in case alone.
+    wishes = Counter(str(name).casefold() for name in [*short, *whole])
+    return {path: to / (s if wishes[str(s).casefold()] == 1 else w) for path, s, w in zip(found, short, whole, strict=True)}
 
 
 def convert_all(
@@ -99,13 +116,16 @@ def main(
     to: Annotated[Path, typer.Argument(metavar="OUT", help="a folder; for one photograph also a name")],
     quality: Annotated[int, typer.Option(min=0, max=100, help="0: the fewest bits, 100: the best picture")] = 50,
     opens: Annotated[bool, typer.Option("--open", help="open compressed files: they become PNG")] = False,
-    experiment: Annotated[str, typer.Option(help="a codec of params.yaml")] = "codec",
-    weights: Annotated[
-        Path | None, typer.Option(callback=readable, help="a .safetensors file of a codec; by default what is trained here")
+    experiment: Annotated[
+        str | None, typer.Option(help="a codec of params.yaml that is trained here; by default the one that git carries")
     ] = None,
+    weights: Annotated[Path | None, typer.Option(callback=readable, help="a .safetensors file of a codec")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="files at a time; by default as many as there are processors")] = None,
 ) -> None:
-    """Compress photographs of any size, or open them again. A file of a folder that cannot be used is named, and the rest is done."""
+    """Compress photographs of any size, or open them again. A file of a folder that cannot be used is named, and the rest is done.
+
+    A file that is there already is replaced only where this codec has written it.
+    """
     pairs = outputs(source, to, opens)
     codecs = Library([weights] if weights else paths(config.load(), experiment))
     codecs.first if opens else codecs.writer  # noqa: B018 (weights that cannot be used are said once, before any work)

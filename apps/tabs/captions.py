@@ -41,10 +41,11 @@ def choices(profile: Profile) -> dict[str, Choice]:
     return {**networks.trained(profile, KIND), **networks.embedded(profile, KIND)}
 
 
-def describe(choice: Choice, photograph: np.ndarray) -> Said:
+def describe(profile: Profile, choice: Choice, photograph: np.ndarray) -> Said:
     """The network's sentence for a photograph, uint8 (H, W, C). Raises Error where the weights are gone."""
     network, configuration = choice.load()
-    [said] = use.captions(network, configuration, use.square(photograph, configuration)[None], "fp32")
+    penalty = use.penalty(profile, choice.experiment)
+    [said] = use.captions(network, configuration, use.square(photograph, configuration)[None], "fp32", penalty=penalty)
     return said
 
 
@@ -114,7 +115,7 @@ def tab(profile: Profile, page: Page) -> None:
                 photograph, note = [*photographs.validation(profile, found.data, EXAMPLES).values()][int(file)], ""
             else:
                 photograph, note = photographs.read(Path(file), title)
-            said = describe(found, photograph)
+            said = describe(profile, found, photograph)
             words = f"{title} goes through {name}" + (f"; {note}" if note else "") + ". Hover a word to see where it looked."
             return [f"<p>{html.escape(words)}</p>", shown(photograph, said)]
         except (Error, IndexError) as error:

@@ -46,8 +46,8 @@ class Compressed:
 
 
 def choices(profile: Profile) -> dict[str, Choice]:
-    """The codecs that have weights, by the name that the page shows."""
-    return {**networks.trained(profile, KIND), **networks.embedded(profile, KIND)}
+    """The codecs that have weights, by the name that the page shows; those that come with the code first."""
+    return {**networks.embedded(profile, KIND), **networks.trained(profile, KIND)}
 
 
 def pictures(choice: Choice) -> Pictures:

@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 
 def read_picture(content: bytes) -> Picture:
-    """Decode an image file with its alpha channel. Raises images.Undecodable."""
+    """Decode an image file of eight bits a channel with its alpha channel; `reading.read` takes deeper ones. Raises images.Undecodable."""
     upright = images.decode(content)
     height, width = upright.pixels.shape[:2]
     if area(width, height) > MOST_PIXELS:

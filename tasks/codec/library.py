@@ -15,6 +15,8 @@ from tasks.profile import Profile
 
 # Weights that git carries, of every release: what was written with them is read as long as they are there.
 EMBEDDED = "codec*.safetensors"
+# Those of them that write.
+WRITER = "codec.safetensors"
 
 
 def load(path: Path, precision: str = "fp32") -> Pictures:
@@ -25,11 +27,26 @@ def load(path: Path, precision: str = "fp32") -> Pictures:
     return Pictures(built, precision)
 
 
-def paths(profile: Profile, experiment: str) -> list[Path]:
-    """An experiment's weights, by which files are written, then all that came with the code. Raises Error where there are none."""
-    first = find_weights(profile, experiment)
-    embedded = sorted((profile.root / "models" / "weights").glob(EMBEDDED))
-    return [first, *(path for path in embedded if path != first)]
+def paths(profile: Profile, experiment: str | None = None) -> list[Path]:
+    """The weights that write files, and after them all that may have written one: those that git carries and those trained here.
+
+    An experiment's weights write where one is named, else the codec that git carries. Raises Error where there are none.
+    """
+    folder = profile.root / "models" / "weights"
+    first = folder / WRITER if experiment is None else find_weights(profile, experiment)
+    if not first.is_file():
+        raise Error(f"{first}: no such weights; name a codec that is trained here with --experiment, or a file with --weights")
+    return [first, *(path for path in [*sorted(folder.glob(EMBEDDED)), *trained(profile)] if path != first)]
+
+
+def trained(profile: Profile) -> list[Path]:
+    """The first seed's weights of each codec that is trained in a profile."""
+    return [
+        path
+        for name, experiment in profile.params.experiments.items()
+        if profile.params.preprocess[experiment.data].task == "compress"
+        and (path := profile.results(name) / "weights" / f"seed-{experiment.seeds[0]}.safetensors").is_file()
+    ]
 
 
 def retired(profile: Profile) -> list[Path]:

@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("caption", pa.string()),
-        ("score", pa.float32()),  # log-probability, in nats, as the beam has it
+        ("score", pa.float32()),  # log-probability, in nats, over the length to the power of the penalty
         ("reason", pa.string()),  # why there is no caption
         ("thumbnail", pa.binary()),  # WebP
     ]
@@ -36,9 +36,11 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Settings:
-    """How sentences are found: `beam` of them are kept at each word, and `largest` pixels of a photograph's long side are looked at."""
+    """How sentences are found: `beam` of them are kept at each word, the length `penalty` is part of their scores, and `largest` pixels of a
+    photograph's long side are looked at."""
 
     beam: int = use.BEAM
+    penalty: float = use.PENALTY
     largest: int = 1024
 
 
@@ -60,7 +62,8 @@ class Captioner:
         for start in range(0, len(squares), BATCH):
             part = squares[start : start + BATCH]
             filled = np.stack([*part, *[np.zeros_like(part[0])] * (BATCH - len(part))])
-            said += use.captions(self.network, self.configuration, filled, "fp32", self.settings.beam)[: len(part)]
+            found = use.captions(self.network, self.configuration, filled, "fp32", self.settings.beam, self.settings.penalty)
+            said += found[: len(part)]
         sentences = iter(said)
         return [self._row(p, next(sentences) if p.pixels is not None else None) for p in opened]
 

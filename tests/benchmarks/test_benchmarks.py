@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import rebuild, sweeps
+from benchmarks import compress, rebuild, sweeps
 from benchmarks.training import our_loop
+from tasks.codec import file, library
 from tasks.profile import Profile
 from tests.conftest import ROOT
 
@@ -56,6 +58,21 @@ def test_the_project_of_the_rebuild_s_benchmark_runs_all_its_stages(tmp_path: Pa
         assert (folder / "out-1.txt").read_text() == "1\n"
     assert [*rebuild.seconds_of(lines)] == ["stage@0", "stage@1"]
     assert not folder.exists()
+
+
+def test_the_codec_is_held_against_files_of_the_size_that_is_nearest() -> None:
+    codec, pixels = library.load(ROOT / "models" / "weights" / library.WRITER), compress.photograph()[200:264, 300:396]
+    size = {quality: len(file.compress(codec, file.Picture(pixels), quality)) for quality in (40, 100)}
+    assert abs(compress.nearest(codec, pixels, size[40]) - 40) <= 2
+    assert compress.nearest(codec, pixels, 2 * size[100]) == 100
+    assert len(compress.avif(pixels, 30)) < len(compress.avif(pixels, 80))
+
+
+def test_a_fresh_process_says_what_memory_it_took(tmp_path: Path) -> None:
+    Image.fromarray(compress.photograph()[:64, :96]).save(tmp_path / "a.png")
+    for source, to in (("a.png", "a.drc"), ("a.drc", "b.png")):
+        assert 100 < compress._fresh(ROOT, tmp_path / source, tmp_path / to) < 2000
+        assert (tmp_path / to).exists()
 
 
 def test_a_rebuild_that_fails_is_no_measurement(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import PIL.Image
 import pytest
 
+from tasks import config
 from tasks.caption import STATE, caption
 from tasks.common.errors import Error
 from tasks.learning import weights
@@ -72,6 +73,15 @@ def test_a_folder_gets_sentences_once(make_profile: MakeProfile, tmp_path: Path)
     assert caption(profile, source, to, path=path)["captions"] == 7
     assert caption(profile, source, to, path=path, settings=Settings(beam=1))["done"] == 7
     assert json.loads((to / "summary.json").read_text())["beam"] == 1
+
+
+def test_sentences_have_the_length_penalty_that_they_were_measured_with(tmp_path: Path) -> None:
+    source, path = photographs(tmp_path / "in", 1), captioner.write(tmp_path / "w.safetensors")
+    full = config.load(ROOT / "full")
+    assert full.experiment("caption-attention").train.length_penalty == 1.0  # type: ignore[attr-defined]
+    for profile, penalty in ((full, 1.0), (config.load(ROOT), 0.7)):
+        assert caption(profile, source, tmp_path / "out", path=path)["length_penalty"] == penalty
+    assert len([*(tmp_path / "out" / STATE / "parts").iterdir()]) == 2, "what another penalty has chosen is another sentence"
 
 
 def test_killed_it_goes_on(make_profile: MakeProfile, tmp_path: Path) -> None:

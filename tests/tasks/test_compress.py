@@ -9,8 +9,10 @@ import PIL.Image
 import pytest
 
 from tasks import compress, kinds
+from tasks.codec import file, library
 from tasks.common.errors import Error
 from tests.tasks.codec.test_file import photograph, save
+from tests.tasks.codec.test_library import profile_of_both
 
 
 @pytest.fixture
@@ -19,8 +21,8 @@ def weights(tmp_path: Path) -> Path:
     return tmp_path / "small.safetensors"
 
 
-def run(source: Path, to: Path, weights: Path, **options: object) -> None:
-    compress.main(source, to, **{"quality": 50, "opens": False, "experiment": "codec", "weights": weights, "jobs": 2, **options})  # type: ignore[arg-type]
+def run(source: Path, to: Path, weights: Path | None, **options: object) -> None:
+    compress.main(source, to, **{"quality": 50, "opens": False, "experiment": None, "weights": weights, "jobs": 2, **options})  # type: ignore[arg-type]
 
 
 def test_a_folder_is_compressed_and_opened(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +46,59 @@ def test_a_folder_is_compressed_and_opened(tmp_path: Path, weights: Path, capsys
         assert np.abs(np.asarray(opened).astype(int) - photograph(200, 180)).mean() < 12
     with PIL.Image.open(tmp_path / "back" / "deep" / "b.png") as opened:
         assert opened.mode == "RGBA"
+
+
+def test_names_that_could_be_one_keep_their_ending(tmp_path: Path, weights: Path) -> None:
+    photographs = tmp_path / "in"
+    photographs.mkdir()
+    names = ["photo.jpg", "photo.png", "photo.jpg.png", "other.png"]
+    for number, name in enumerate(names):
+        PIL.Image.fromarray(photograph(20 + number, 20)).save(photographs / name)
+    run(photographs, tmp_path / "out", weights)
+    run(tmp_path / "out", tmp_path / "back", weights, opens=True)
+    opened = {path.name: PIL.Image.open(path).height for path in (tmp_path / "back").iterdir()}
+    assert opened == {"photo.jpg.png": 20, "photo.png.png": 21, "photo.jpg.png.png": 22, "other.png": 23}
+
+
+def test_a_file_that_was_not_made_here_is_not_replaced(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    original = tmp_path / "photo.png"
+    PIL.Image.fromarray(photograph()).save(original)
+    before = original.read_bytes()
+    run(tmp_path, tmp_path, weights)
+    # The same command again, at another quality.
+    run(tmp_path, tmp_path, weights, quality=80)
+    assert "skipped: " not in capsys.readouterr().err
+    run(tmp_path, tmp_path, weights, opens=True)
+    assert original.read_bytes() == before
+    assert "photo.png is there already and holds something else" in capsys.readouterr().err
+    with pytest.raises(Error, match="holds something else; remove it, or give another folder"):
+        run(tmp_path / "photo.drc", original, weights, opens=True)
+    for _ in range(2):
+        run(tmp_path / "photo.drc", tmp_path / "opened.png", weights, opens=True)
+    # Meshes of Draco have the same ending.
+    (tmp_path / "photo.drc").write_bytes(b"DRACO")
+    with pytest.raises(Error, match="holds something else"):
+        run(original, tmp_path / "photo.drc", weights)
+    assert (tmp_path / "photo.drc").read_bytes() == b"DRACO"
+
+
+def test_the_codec_that_git_carries_writes_whatever_is_trained_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, [carried, trained] = profile_of_both(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "a.png"
+    PIL.Image.fromarray(photograph()).save(source)
+    for name, options, expected in (
+        ("default", {}, carried),
+        ("experiment", {"experiment": "codec"}, trained),
+        ("weights", {"weights": trained}, trained),
+    ):
+        written = tmp_path / f"{name}.drc"
+        run(source, written, **{"weights": None, **options})
+        assert file.identity(written.read_bytes()) == library.load(expected).identity
+        run(written, tmp_path / f"{name}.png", None, opens=True)
+    carried.unlink()
+    with pytest.raises(Error, match=r"codec\.safetensors: no such weights; name a codec that is trained here with --experiment"):
+        run(source, tmp_path / "b.drc", None)
 
 
 def test_strange_names_are_taken_and_a_pipe_is_named(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,12 +182,14 @@ def test_benchmarks_are_shown_where_there_are_any(profile):
     rows = [
         {"name": "targets", "ratio": 3.4, "spread": [3.1, 3.6], "floor": 3.0, "description": "against a Python loop"},
         {"name": "rebuild", "seconds": 2.4, "limit": 5, "description": "nothing changed"},
+        {"name": "memory", "megabytes": 812.5, "limit": 1000, "description": "a large picture"},
     ]
     write_json(profile.root / "results" / "bench.json", {"benchmarks": rows})
     shown = [[cell.text for cell in row.find_all(["th", "td"])] for row in page(profile).select("#benchmarks tbody tr")]
     assert shown == [
         ["targets", "against a Python loop", "3.4 ×", "3.1 – 3.6", "≥ 3.0 ×"],
         ["rebuild", "nothing changed", "2.4 s", "–", "≤ 5 s"],
+        ["memory", "a large picture", "812.5 MB", "–", "≤ 1000 MB"],
     ]
 
 

@@ -15,16 +15,17 @@ from tasks.common.errors import Error
 from tasks.common.files import atomic
 from tasks.imaging import images
 from tasks.imaging.images import as_channels
-from tasks.kinds.caption import describe
+from tasks.kinds.caption import Recipe, describe
 from tasks.learning.tensors import autocast, to_float
 from tasks.learning.weights import Configuration
+from tasks.profile import Profile
 from tasks.words.vocabulary import Vocabulary
 
 BEAM, PENALTY = 3, 0.7
 
 
 class Said(NamedTuple):
-    """A sentence, its words, where the network looked at each, shares (T, L), and its log-probability a word, in nats, as the beam has it."""
+    """A sentence, its words, where the network looked at each, shares (T, L), and its score (`decoding.Sentences`)."""
 
     text: str
     words: list[str]
@@ -41,6 +42,12 @@ def serve(network: nn.Module, configuration: Configuration, pixels: np.ndarray) 
     """Sentences, text (N,), of photographs, uint8 (N, size, size, 3): what MLflow's model returns."""
     parts = [pixels[start : start + describe.BATCH] for start in range(0, len(pixels), describe.BATCH)]
     return np.array([said.text for part in parts for said in captions(network, configuration, part, "fp32")], str)
+
+
+def penalty(profile: Profile, experiment: str) -> float:
+    """The length penalty that an experiment's sentences are measured with; that of a recipe without one where the profile lacks it."""
+    recipe = getattr(profile.params.experiments.get(experiment), "train", None)
+    return recipe.length_penalty if isinstance(recipe, Recipe) else PENALTY
 
 
 def square(pixels: np.ndarray, configuration: Configuration) -> np.ndarray:

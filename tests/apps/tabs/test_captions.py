@@ -20,13 +20,14 @@ def choice(tmp_path: Path) -> captions.Choice:
     return captions.Choice(captioner.write(tmp_path / "w.safetensors"), "caption-attention", "a test", "scenes-words", "cpu")
 
 
-def test_the_sentence_is_the_networks(choice: captions.Choice) -> None:
+def test_the_sentence_is_the_networks(make_profile: Callable[..., Profile], choice: captions.Choice) -> None:
+    profile = make_profile()
     photograph = np.random.default_rng(0).integers(0, 256, (40, 90, 3), np.uint8)
-    said = captions.describe(choice, photograph)
+    said = captions.describe(profile, choice, photograph)
     assert {*said.words} <= {*captioner.WORDS[4:]}
     choice.path.unlink()
     with pytest.raises(Error, match="are gone; load the page again"):
-        captions.describe(choice, photograph)
+        captions.describe(profile, choice, photograph)
 
 
 def test_each_word_has_a_picture_of_where_the_network_looked() -> None:

@@ -13,6 +13,7 @@ from tasks.codec import file, library
 from tasks.common.errors import Error
 from tests.conftest import ROOT
 from tests.tasks.codec.test_file import photograph, save
+from tests.tasks.codec.test_library import profile_of_both
 
 
 def choice(path: Path) -> Choice:
@@ -39,6 +40,15 @@ def test_what_opens_files_alone_is_not_offered() -> None:
     retired = {f"{path.stem} (embedded)" for path in library.retired(profile)}
     assert retired
     assert retired.isdisjoint(compression.choices(profile))
+
+
+def test_the_codec_that_comes_with_the_code_is_first_and_each_opens_its_own(tmp_path: Path) -> None:
+    profile, both = profile_of_both(tmp_path)
+    found = compression.choices(profile)
+    assert [(name, choice.path) for name, choice in found.items()] == [*zip(["codec (embedded)", "codec"], both, strict=True)]
+    for name, choice in found.items():
+        content = file.compress(compression.pictures(choice), file.Picture(photograph(40, 40)), 50)
+        assert compression.opened(found, content)[1] == name
 
 
 def test_others_have_at_most_as_many_bytes(found: dict[str, Choice]) -> None:

@@ -1,4 +1,4 @@
-"""Files of each version of the format, as they were written once, are opened to the pixels that they had."""
+"""Files of each version of the format and of each codec that git carries, as they were written once, are opened to the pixels that they had."""
 
 import os
 import subprocess
@@ -18,6 +18,11 @@ WEIGHTS = sorted((ROOT / "models" / "weights").glob(library.EMBEDDED))
 
 def test_each_version_of_the_format_has_a_file() -> None:
     assert {path.stem for path in KEPT} >= {f"version-{number}" for number in range(1, file.VERSION + 1)}
+
+
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_each_codec_that_git_carries_has_a_file(path: Path) -> None:
+    assert library.load(path).identity in {file.identity(kept.read_bytes()) for kept in KEPT}
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)

@@ -5,24 +5,44 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from tasks import light, promote
+from tasks import config, light, promote
 from tasks.codec import file, library
 from tasks.common.errors import Error
 from tasks.learning import weights
+from tasks.profile import Profile
 from tests.tasks.codec.test_file import photograph, save
+from tests.tasks.kinds.compress.test_compress import BLOCK, EXPERIMENT
 
 
-@pytest.fixture
-def both(tmp_path: Path) -> list[Path]:
+def save_both(first: Path, second: Path) -> list[Path]:
     """Weights of two networks, which differ in their gains."""
-    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     save(first)
     network, configuration = weights.load(first)
     with torch.no_grad():
         network.gains.add_(0.3)  # type: ignore[operator]
     weights.save(second, network, configuration)
     return [first, second]
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> list[Path]:
+    return save_both(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+
+
+def profile_of_both(folder: Path) -> tuple[Profile, list[Path]]:
+    """A profile whose codec is trained, in a project that carries another, and the weights of both: those that are carried first."""
+    params = {
+        "root": ".", "device": "cpu", "download": {"photos": {}},
+        "preprocess": {"whole": {**BLOCK, "dataset": "photos"}}, "experiments": {"codec": EXPERIMENT},
+    }  # fmt: skip
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    carried, trained = (
+        folder / "models" / "weights" / "codec.safetensors",
+        folder / "results" / "codec" / "weights" / "seed-0.safetensors",
+    )
+    return config.load(folder), save_both(carried, trained)
 
 
 def test_the_first_writes_and_each_opens_its_own(both: list[Path]) -> None:
@@ -34,6 +54,12 @@ def test_the_first_writes_and_each_opens_its_own(both: list[Path]) -> None:
         reader = codecs.reader(content)
         assert reader.identity == file.identity(content)
         assert file.decompress(reader, content).pixels.shape == (40, 40, 3)
+
+
+def test_the_codec_that_git_carries_writes_unless_another_is_named(tmp_path: Path) -> None:
+    profile, [carried, trained] = profile_of_both(tmp_path)
+    assert library.paths(profile) == [carried, trained]
+    assert library.paths(profile, "codec") == [trained, carried]
 
 
 def test_a_retired_codec_opens_its_files_and_writes_none(tmp_path: Path) -> None:
