@@ -103,11 +103,38 @@ def test_a_network_without_convolutions_gets_the_plain_gradient(
         saliency.saliency(profile, "classes", photograph, tmp_path / "map.png", method="grad-cam")
 
 
-def test_the_maps_that_come_beside_replace_no_photograph(make_profile: Callable[..., Profile], tmp_path: Path) -> None:
-    path = tmp_path / "map-lit.png"
-    Image.fromarray(skimage.data.chelsea()).save(path)
-    with pytest.raises(Error, match="would replace the photograph"):
-        saliency.saliency(make_profile(), "squeezenet", path, tmp_path / "map.png")
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        ("cat-lit.png", saliency.saliency),
+        ("cat-change.png", adversarial.adversarial),
+        ("cat.json", saliency.saliency),
+        ("cat.json", adversarial.adversarial),
+    ],
+)
+def test_what_comes_beside_a_picture_replaces_no_photograph(
+    make_profile: Callable[..., Profile], tmp_path: Path, name: str, look: Callable[..., object]
+) -> None:
+    path = tmp_path / name
+    Image.fromarray(skimage.data.chelsea()).save(path, "PNG")
+    before = path.read_bytes()
+    with pytest.raises(Error, match=f"{name}: would replace the photograph.* another name than cat.png"):
+        look(make_profile(), "squeezenet", path, tmp_path / "cat.png")
+    assert path.read_bytes() == before
+    assert [*tmp_path.glob("cat*")] == [path]
+
+
+@pytest.mark.parametrize("name", ["painting.json", ".painting.part"])
+def test_what_comes_beside_a_painting_replaces_neither_content_nor_style(
+    make_profile: Callable[..., Profile], photograph: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    Image.fromarray(skimage.data.coffee()).save(path, "PNG")
+    before = path.read_bytes()
+    for content, styled in ((path, photograph), (photograph, path)):
+        with pytest.raises(Error, match="would replace the photograph"):
+            painting.paint(make_profile(), content, [styled], tmp_path / "painting.png", painting.settings(steps=1))
+    assert path.read_bytes() == before
 
 
 @pytest.fixture
