@@ -92,6 +92,10 @@ def test_what_cannot_be_is_a_sentence(profile: Profile, tmp_path: Path, monkeypa
     (out / "letter.txt").write_text("mine")
     with pytest.raises(Error, match="holds other files than samples"):
         sample(profile, "plain", out)
+    (out / "letter.txt").rename(out / "00001.png")
+    with pytest.raises(Error, match="holds other files than samples"):
+        sample(profile, "plain", out)
+    assert (out / "00001.png").read_text() == "mine"
     train(profile, "sizes")
     with pytest.raises(Error, match="a network of the task classify makes no samples; allowed: generate"):
         sample(profile, "sizes", tmp_path / "new")
