@@ -110,8 +110,9 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     place of those that `find_weights` finds.
 
     A file of a folder that cannot be used is listed in skipped.csv, and the rest is done. Raises Error for an unknown experiment or
-    one whose task has no pictures, missing weights, a source that is not there, an output that would stand among the sources, a
-    single file that cannot be used, and an output folder that holds another experiment's pictures or in which another `apply` is at work.
+    one whose task has no pictures, missing weights, a source that is not there, an output that would stand among the sources or
+    replace one, a single file that cannot be used, and an output folder that holds another experiment's pictures or files of another origin
+    in the places of ours, or in which another `apply` is at work.
     """
     path = weights or find_weights(profile, experiment)
     network, configuration = load(profile, experiment, path)
@@ -183,8 +184,8 @@ def _folder(
     if others := {row.experiment for row in before.values()} - {experiment}:
         raise Error(f"{to}: holds pictures of {', '.join(sorted(others))}, which would be replaced; give another folder")
     outputs = _outputs(_list(source, to, applied.skipped))
-    if not (to / APPLIED).exists() and (others := [name for name in (*tables, *outputs.values()) if (to / name).exists()]):
-        raise Error(f"{to / others[0]}: not written for a folder by tasks.apply, and would be replaced; give another folder")
+    if not (to / APPLIED).exists() and (strangers := [n for n in (*tables, *outputs.values()) if (to / n).exists()]):
+        raise Error(f"{to / strangers[0]}: not written for a folder by tasks.apply, and would be replaced; give another folder")
     # Written anew first: what a killed process left of its last line is gone, and what follows starts on a line of its own.
     _write_rows(to / APPLIED, Row._fields, before.values())
     with (

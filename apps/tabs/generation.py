@@ -125,15 +125,19 @@ def tab(profile: Profile, page: Page) -> None:
             network = gr.Dropdown([], label="System", elem_id="generator")
             weights = gr.HTML(elem_id="generate-weights")
             label = gr.Dropdown([ANY], value=ANY, label="Class", visible=False, elem_id="generate-class")
-            text = gr.Textbox(
-                label="Sentence (Enter draws)", max_length=LONGEST, visible=False, elem_id="generate-text"
-            )
+            text = gr.Textbox(label="Sentence (Enter draws)", max_length=LONGEST, visible=False, elem_id="generate-text")
             truncation = gr.Slider(
                 0.0, 1.0, 1.0, step=0.05, label="Truncation", info="0: the mean of all images; 1: as they come",
                 visible=False, elem_id="generate-truncation",
             )  # fmt: skip
             mix = gr.Number(
-                None, label="Finer styles of draw", info="empty: each image's own", precision=0, minimum=0, visible=False, elem_id="generate-mix"
+                None,
+                label="Finer styles of draw",
+                info="empty: each image's own",
+                precision=0,
+                minimum=0,
+                visible=False,
+                elem_id="generate-mix",
             )
             again = gr.Button("Again", elem_id="again")
             sliders = [

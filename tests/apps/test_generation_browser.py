@@ -54,7 +54,11 @@ def test_a_grid_of_a_class_is_drawn_moved_and_downloaded(page: Page, make: Calla
 
 
 def test_a_sentence_and_styles_are_asked_of_the_networks_that_take_them(page: Page, make: Callable[..., Profile]) -> None:
-    text, truncation, mix = page.locator("#generate-text textarea, #generate-text input"), "#generate-truncation", "#generate-mix input"
+    text, truncation, mix = (
+        page.locator("#generate-text textarea, #generate-text input"),
+        "#generate-truncation",
+        "#generate-mix input",
+    )
     message, shown = page.locator("#generate-message"), page.locator("#generate-picture img")
 
     def choose(name: str) -> None:

@@ -95,7 +95,7 @@ def test_a_photograph_is_never_overwritten(profile: Profile, tmp_path: Path, to:
 
 def test_a_picture_beside_a_photograph_is_not_replaced_by_one_of_its_name(profile: Profile, tmp_path: Path) -> None:
     source = folder_of(tmp_path, {"photo.jpg": encoded(Image.fromarray(PHOTO), "JPEG"), "photo.png": png()}) / "photo.jpg"
-    with pytest.raises(Error, match="photo.png: is there already, beside the photograph"):
+    with pytest.raises(Error, match=r"photo\.png: is there already, beside the photograph"):
         apply(profile, "pairs", source, tmp_path)
     assert (tmp_path / "photo.png").read_bytes() == png()
 
