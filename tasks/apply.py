@@ -110,8 +110,9 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     place of those that `find_weights` finds.
 
     A file of a folder that cannot be used is listed in skipped.csv, and the rest is done. Raises Error for an unknown experiment or
-    one whose task has no pictures, missing weights, a source that is not there, an output that would stand among the sources, a
-    single file that cannot be used, and an output folder that holds another experiment's pictures or in which another `apply` is at work.
+    one whose task has no pictures, missing weights, a source that is not there, an output that would stand among the sources or
+    replace one, a single file that cannot be used, and an output folder that holds another experiment's pictures or files of another origin
+    in the places of ours, or in which another `apply` is at work.
     """
     path = weights or find_weights(profile, experiment)
     network, configuration = load(profile, experiment, path)
@@ -130,7 +131,7 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
             use.finish(configuration, outputs, place)
 
     if source.is_file():
-        output = _single_output(source, to)
+        output = _single_output(source, to, getattr(use, "OF_ONE", ".png"))
         with bars.bar(experiment, 1) as bar:
             try:
                 note = one(_content(source), output, bar.advance, source.name)
@@ -143,7 +144,7 @@ def apply(profile: Profile, experiment: str, source: Path, to: Path, weights: Pa
     _check_apart(source, to)
     _make_folder(to)
     with alone(to / LOCK, f"{to}: another apply is writing there; wait for it, or give another folder"):
-        applied = _folder(source, to, experiment, files.sha256(path), one)
+        applied = _folder(source, to, experiment, files.sha256(path), one, [SKIPPED, getattr(use, "FILE", SKIPPED)])
         current = {*applied.done, *applied.unchanged}
         finish([to / row.output for name, row in _read_rows(to / APPLIED).items() if name in current], to)
         return applied
@@ -170,15 +171,23 @@ def _several(content: bytes) -> bool:
 
 
 def _folder(
-    source: Path, to: Path, experiment: str, weights_hash: str, one: Callable[[bytes, Path, OnTile, str], str]
+    source: Path,
+    to: Path,
+    experiment: str,
+    weights_hash: str,
+    one: Callable[[bytes, Path, OnTile, str], str],
+    tables: Iterable[str],
 ) -> Applied:
+    """`tables`: the names of what is written beside the pictures."""
     applied = Applied()
     before = _read_rows(to / APPLIED)
     if others := {row.experiment for row in before.values()} - {experiment}:
         raise Error(f"{to}: holds pictures of {', '.join(sorted(others))}, which would be replaced; give another folder")
+    outputs = _outputs(_list(source, to, applied.skipped))
+    if not (to / APPLIED).exists() and (strangers := [n for n in (*tables, *outputs.values()) if (to / n).exists()]):
+        raise Error(f"{to / strangers[0]}: not written for a folder by tasks.apply, and would be replaced; give another folder")
     # Written anew first: what a killed process left of its last line is gone, and what follows starts on a line of its own.
     _write_rows(to / APPLIED, Row._fields, before.values())
-    outputs = _outputs(_list(source, to, applied.skipped))
     with (
         (to / APPLIED).open("a", encoding="utf-8", errors="surrogateescape", newline="") as table,
         bars.bar(experiment, len(outputs)) as bar,
@@ -248,13 +257,17 @@ def _outputs(names: Iterable[str]) -> dict[str, str]:
     return outputs
 
 
-def _single_output(source: Path, to: Path) -> Path:
+def _single_output(source: Path, to: Path, beside: str) -> Path:
+    """The name of a single file's picture. `beside`: what another file that is written with it has in place of .png."""
     if to.is_dir() or to.suffix.lower() not in SUFFIXES:
         to = to / f"{source.stem}.png"
+        if to.exists() and to.parent.resolve() == source.parent.resolve() and to.resolve() != source.resolve():
+            raise Error(f"{to}: is there already, beside the photograph, and would be replaced; give a name, or another folder")
     elif to.suffix.lower() != ".png":
         raise Error(f"{to}: pictures are written as PNG; give a name that ends in .png, or a folder")
-    if to.resolve() == source.resolve():
-        raise Error(f"{to}: the picture would replace the photograph; give another name or folder")
+    for written in (to, to.with_suffix(beside)):
+        if written.resolve() == source.resolve():
+            raise Error(f"{written}: would replace the photograph; give another name or folder")
     return to
 
 

@@ -41,6 +41,7 @@ from tasks.words import captioner
 from tasks.words.captioner import SCHEMA, Row, Settings
 
 STATE = ".caption"
+WRITTEN = ("captions.parquet", "captions.csv", "contact-sheet.html", "summary.json")
 EXPERIMENT = "caption-attention"
 PART = 64  # photographs whose rows are flushed together
 # With fewer photographs to do, Ray takes longer to start than they take.
@@ -215,8 +216,9 @@ def _fingerprint(path: Path, settings: Settings) -> str:
 
 
 def _make_folder(path: Path) -> None:
-    if (stranger := path / "captions.csv").exists() and not (path / STATE).exists():
-        raise Error(f"{stranger}: not of a captioner, and would be overwritten; give another folder")
+    strangers = [path / name for name in WRITTEN if (path / name).exists()]
+    if strangers and not (path / STATE).exists():
+        raise Error(f"{strangers[0]}: not of a captioner, and would be overwritten; give another folder")
     try:
         (path / STATE).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -44,7 +44,7 @@ def sample(
         raise Error(f"{to}: a grid is one picture; give a name that ends in .png")
     if not grid and (to.is_file() or to.suffix.lower() == ".png"):
         raise Error(f"{to}: samples are written into a folder; give the name of one, or --grid for one picture")
-    if not grid and to.is_dir() and any(not path.stem.isdigit() or path.suffix != ".png" for path in to.iterdir()):
+    if not grid and to.is_dir() and (held := {path.name for path in to.iterdir()}) != {*_names(len(held))}:
         raise Error(f"{to}: holds other files than samples; give another folder")
     network, configuration = apply.load(profile, experiment, weights)
     use = kinds.part(configuration.task, "use")
@@ -56,10 +56,14 @@ def sample(
         write_png(to, use.grid(pictures, math.ceil(math.sqrt(count))))
         return [to]
     with atomic_folder(to) as folder:
-        names = [f"{number:04d}.png" for number in range(count)]
-        for name, picture in bars.track([*zip(names, pictures, strict=True)], experiment):
+        for name, picture in bars.track([*zip(_names(count), pictures, strict=True)], experiment):
             write_png(folder / name, picture)
-    return [to / name for name in names]
+    return [to / name for name in _names(count)]
+
+
+def _names(count: int) -> list[str]:
+    """What the files of so many samples are called."""
+    return [f"{number:04d}.png" for number in range(count)]
 
 
 def main(

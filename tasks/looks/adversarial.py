@@ -14,7 +14,7 @@ from tasks.imaging.images import write_png
 from tasks.inside import attacks
 from tasks.inside.classes import find_class
 from tasks.kinds.translate.metrics import per_image
-from tasks.looks.asked import Looked, check_out, check_size, described, find_network, photograph
+from tasks.looks.asked import Looked, beside, check_out, check_size, described, find_network, photograph
 from tasks.profile import Profile
 
 BUDGETS = (1, 2, 3, 4, 6, 8)
@@ -88,7 +88,8 @@ def adversarial(
     The picture is the photograph's middle square at the size that the network sees: any other size would be resized, and the change with it.
     Raises Error for what does not exist or does not fit, before any work.
     """
-    check_out(out, photograph_)
+    change = beside(out, "change")
+    check_out(out, photograph_, second=change)
     if not 1 <= budget <= attacks.LEVELS:
         raise Error(f"budget: {budget}, but allowed are 1 to {attacks.LEVELS} levels")
     looked = find_network(profile, network)
@@ -100,7 +101,7 @@ def adversarial(
     changed, numbers = fool(looked, square, label, budgets, steps, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_png(out, changed)
-    write_png(out.with_name(f"{out.stem}-change.png"), amplified(square, changed))
+    write_png(change, amplified(square, changed))
     done = {
         "study": "adversarial",
         "network": network,

@@ -100,12 +100,16 @@ def find_network(profile: Profile, name: str) -> Looked:
     return Looked(network, configuration, sha256(path), device)
 
 
-def check_out(out: Path, *inputs: Path) -> None:
-    """Raises Error for a name that is not that of a PNG file, and for one of a picture that is read."""
+def check_out(out: Path, *inputs: Path, second: Path | None = None) -> None:
+    """Raises Error for a name that is not that of a PNG file, and where a file that is written is one that is read.
+
+    Written are `out`, the `second` picture of a look that has one, what was done, and the state of a work.
+    """
     if out.suffix.lower() != ".png":
         raise Error(f"{out}: pictures are written as PNG; give a name that ends in .png")
-    if any(out.resolve() == path.resolve() for path in inputs):
-        raise Error(f"{out}: the picture would replace the photograph; give another name")
+    for written in (out, second or out, out.with_suffix(".json"), record(out)):
+        if any(written.resolve() == path.resolve() for path in inputs):
+            raise Error(f"{written}: would replace the photograph, which is read; give the picture another name than {out.name}")
 
 
 def check_size(size: int, smallest: int = SMALLEST, largest: int = LARGEST) -> int:
@@ -134,6 +138,11 @@ def photograph(path: Path) -> np.ndarray:
 def described(path: Path, pixels: np.ndarray) -> dict[str, Any]:
     """What is recorded of a photograph."""
     return {"file": path.name, "sha256": sha256(path), "width": pixels.shape[1], "height": pixels.shape[0]}
+
+
+def beside(out: Path, what: str) -> Path:
+    """The name of a look's second picture: name-what.png."""
+    return out.with_name(f"{out.stem}-{what}.png")
 
 
 def record(out: Path) -> Path:

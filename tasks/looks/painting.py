@@ -16,9 +16,11 @@ from tasks.common.files import sha256, write_json
 from tasks.imaging.images import resize, write_png
 from tasks.inside import backbones, work
 from tasks.inside.style import RECIPES, SMALLEST, Painting, Settings
+from tasks.learning import pretrained
 from tasks.learning.tensors import to_bytes, to_float
 from tasks.looks.asked import check_out, check_size, described, photograph, record
 from tasks.params.params import known_to_user
+from tasks.params.study import EMBEDDED
 from tasks.profile import Profile
 from tasks.studies.style import OWN, WEIGHTS
 
@@ -44,6 +46,14 @@ def settings(recipe: str = "squeezenet", backbone: str = "squeezenet", strength:
     if not 1 <= chosen.steps <= STEPS:
         raise Error(f"steps: {chosen.steps}, but allowed are 1 to {STEPS}")
     return chosen
+
+
+def digest(backbone: str, path: Path | None = None) -> str:
+    """The SHA-256 of a backbone's weights. `path`: their file, if it is one's own; of other published ones it is the published beginning."""
+    if backbone == OWN:
+        return sha256(path) if path else backbones.VGG19.sha256
+    published = pretrained.SOURCES.get(backbone)
+    return published.sha256 if published else sha256(EMBEDDED / f"{backbone}.safetensors")
 
 
 def fitted(pixels: np.ndarray, size: int, device: torch.device | str = "cpu") -> Tensor:
@@ -98,11 +108,12 @@ def paint(
     asked = {
         "study": "style",
         "system": f"style-{chosen.recipe}",
+        "weights": digest(chosen.backbone, path),
         "content": described(content, pixels[content]),
         "styles": [{**described(s, pixels[s]), "share": w / sum(weights)} for s, w in zip(styles, weights)],
         "size": size,
-        **asdict(chosen),
-        "style": [*chosen.style],
+        # By themselves: `content` and `style` are weights of losses there.
+        "settings": {**asdict(chosen), "style": [*chosen.style]},
     }
     start = painting.measure()
     out.parent.mkdir(parents=True, exist_ok=True)

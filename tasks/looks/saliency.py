@@ -12,7 +12,7 @@ from tasks.imaging.images import center_square, resize, write_png
 from tasks.inside import maps
 from tasks.inside.classes import find_class
 from tasks.inside.saliency import shown
-from tasks.looks.asked import Looked, check_out, check_size, described, find_network, photograph
+from tasks.looks.asked import Looked, beside, check_out, check_size, described, find_network, photograph
 from tasks.params.params import known_to_user
 from tasks.profile import Profile
 
@@ -68,9 +68,8 @@ def saliency(
     """
     if method is not None:
         known_to_user(method, maps.METHODS, "method")
-    check_out(out, photograph_)
-    bright = out.with_name(f"{out.stem}-lit.png")
-    check_out(bright, photograph_)
+    bright = beside(out, "lit")
+    check_out(out, photograph_, second=bright)
     looked = find_network(profile, network)
     wanted = check_size(size or looked.configuration.size)
     looked.check_size(wanted)

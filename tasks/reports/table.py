@@ -11,6 +11,7 @@ from tasks.datasets.data import SPLITS
 def table(results: Iterable[Mapping[str, Any]], order: Sequence[str]) -> pd.DataFrame:
     """A row an experiment; a metric that something was published for has columns <metric>_published and <metric>_difference.
 
+    `arithmetic` is what was computed in, bf16 or fp32.
     `order`: the names of metrics, in the order of their columns.
     """
     rows = []
@@ -23,7 +24,8 @@ def table(results: Iterable[Mapping[str, Any]], order: Sequence[str]) -> pd.Data
             comparable = metric in result["metrics"] and published.get("dataset") in (None, result["dataset"])
             row[f"{metric}_difference"] = result["metrics"][metric] - value if comparable else None
         row |= {key: result[key] for key in ("parameters", "epochs", "train_seconds", "peak_memory_mb", "device")}
-        row |= {"precision": result.get("precision"), "threads": result["threads"]}
+        # Not `precision`, which is a metric of detectors.
+        row |= {"arithmetic": result.get("precision"), "threads": result["threads"]}
         row |= {"seeds": " ".join(map(str, result["seeds"])), "git_commit": result["git_commit"]}
         rows.append(row)
     frame = pd.DataFrame(rows)

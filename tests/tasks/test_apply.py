@@ -93,6 +93,13 @@ def test_a_photograph_is_never_overwritten(profile: Profile, tmp_path: Path, to:
     assert source.read_bytes() == png()
 
 
+def test_a_picture_beside_a_photograph_is_not_replaced_by_one_of_its_name(profile: Profile, tmp_path: Path) -> None:
+    source = folder_of(tmp_path, {"photo.jpg": encoded(Image.fromarray(PHOTO), "JPEG"), "photo.png": png()}) / "photo.jpg"
+    with pytest.raises(Error, match=r"photo\.png: is there already, beside the photograph"):
+        apply(profile, "pairs", source, tmp_path)
+    assert (tmp_path / "photo.png").read_bytes() == png()
+
+
 RED = Image.new("RGB", (8, 4), (200, 30, 40))
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
@@ -287,6 +294,15 @@ def test_a_table_of_another_origin_is_not_overwritten(profile: Profile, tmp_path
     with pytest.raises(Error, match="not written by"):
         apply(profile, "pairs", source, to)
     assert (to / "applied.csv").read_text() == "mine,all mine\n1,2\n"
+
+
+@pytest.mark.parametrize("name", ["a.png", "skipped.csv"])
+def test_what_a_folder_held_before_is_not_replaced(profile: Profile, tmp_path: Path, name: str) -> None:
+    source, to = folder_of(tmp_path / "in", {"a.png": png()}), folder_of(tmp_path / "out", {name: b"mine"})
+    with pytest.raises(Error, match=f"{name}: not written for a folder by tasks.apply, and would be replaced"):
+        apply(profile, "pairs", source, to)
+    assert [path.name for path in to.glob("*.*") if path.name != application.LOCK] == [name]
+    assert (to / name).read_bytes() == b"mine"
 
 
 def test_pictures_of_another_experiment_are_not_replaced(profile: Profile, tmp_path: Path) -> None:

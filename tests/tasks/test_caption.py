@@ -15,7 +15,7 @@ import PIL.Image
 import pytest
 
 from tasks import config
-from tasks.caption import STATE, caption
+from tasks.caption import STATE, WRITTEN, caption
 from tasks.common.errors import Error
 from tasks.learning import weights
 from tasks.profile import Profile
@@ -122,3 +122,14 @@ def test_what_cannot_be_done_is_a_sentence(make_profile: MakeProfile, tmp_path: 
     weights.save(path, network, configuration.model_copy(update={"task": "classify"}))
     with pytest.raises(Error, match="which is of the kind classify; give those of a captioner"):
         caption(profile, source, tmp_path / "out", path=path)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_a_folder_held_before_is_not_replaced(make_profile: MakeProfile, tmp_path: Path, name: str) -> None:
+    source, to = photographs(tmp_path / "in", 1), tmp_path / "out"
+    to.mkdir()
+    (to / name).write_text("mine")
+    with pytest.raises(Error, match=f"{name}: not of a captioner, and would be overwritten"):
+        caption(make_profile(), source, to, path=captioner.write(tmp_path / "w.safetensors"))
+    assert [path.name for path in to.iterdir()] == [name]
+    assert (to / name).read_text() == "mine"

@@ -2,20 +2,26 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import skimage.data
 import torch
 from PIL import Image
+from torchvision.models import vgg19
 
 from tasks.common.errors import Error
+from tasks.common.files import sha256
 from tasks.imaging.images import center_square
-from tasks.inside import maps, sanity
+from tasks.inside import backbones, maps, sanity, work
 from tasks.learning import weights
+from tasks.learning.pretrained import SOURCES
 from tasks.looks import adversarial, painting, saliency, visualisation
+from tasks.params.study import EMBEDDED
 from tasks.profile import Profile
 from tests.conftest import ROOT
 from tests.tasks.studies.conftest import make_study
@@ -103,11 +109,38 @@ def test_a_network_without_convolutions_gets_the_plain_gradient(
         saliency.saliency(profile, "classes", photograph, tmp_path / "map.png", method="grad-cam")
 
 
-def test_the_maps_that_come_beside_replace_no_photograph(make_profile: Callable[..., Profile], tmp_path: Path) -> None:
-    path = tmp_path / "map-lit.png"
-    Image.fromarray(skimage.data.chelsea()).save(path)
-    with pytest.raises(Error, match="would replace the photograph"):
-        saliency.saliency(make_profile(), "squeezenet", path, tmp_path / "map.png")
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        ("cat-lit.png", saliency.saliency),
+        ("cat-change.png", adversarial.adversarial),
+        ("cat.json", saliency.saliency),
+        ("cat.json", adversarial.adversarial),
+    ],
+)
+def test_what_comes_beside_a_picture_replaces_no_photograph(
+    make_profile: Callable[..., Profile], tmp_path: Path, name: str, look: Callable[..., object]
+) -> None:
+    path = tmp_path / name
+    Image.fromarray(skimage.data.chelsea()).save(path, "PNG")
+    before = path.read_bytes()
+    with pytest.raises(Error, match=f"{name}: would replace the photograph.* another name than cat.png"):
+        look(make_profile(), "squeezenet", path, tmp_path / "cat.png")
+    assert path.read_bytes() == before
+    assert [*tmp_path.glob("cat*")] == [path]
+
+
+@pytest.mark.parametrize("name", ["painting.json", ".painting.part"])
+def test_what_comes_beside_a_painting_replaces_neither_content_nor_style(
+    make_profile: Callable[..., Profile], photograph: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    Image.fromarray(skimage.data.coffee()).save(path, "PNG")
+    before = path.read_bytes()
+    for content, styled in ((path, photograph), (photograph, path)):
+        with pytest.raises(Error, match="would replace the photograph"):
+            painting.paint(make_profile(), content, [styled], tmp_path / "painting.png", painting.settings(steps=1))
+    assert path.read_bytes() == before
 
 
 @pytest.fixture
@@ -162,6 +195,57 @@ def test_a_painting_keeps_its_shape_and_mixes_styles(
     assert [s["share"] for s in mixed["styles"]] == [0.25, 0.75]
     with Image.open(out) as image:
         assert not np.array_equal(one, np.asarray(image))
+
+
+def test_a_painting_says_what_it_was_made_of(
+    make_profile: Callable[..., Profile], photograph: Path, style: Path, tmp_path: Path
+) -> None:
+    chosen = painting.settings(steps=1)
+    done = painting.paint(make_profile(), photograph, [style], tmp_path / "painting.png", chosen, size=96)
+    assert done["content"] == {"file": "chelsea.png", "sha256": sha256(photograph), "width": 451, "height": 300}
+    assert [s["sha256"] for s in done["styles"]] == [sha256(style)]
+    assert done["weights"] == sha256(EMBEDDED / "squeezenet.safetensors")
+    assert (done["settings"]["content"], done["settings"]["start"]) == (chosen.content, "content")
+    assert painting.digest("mobilenet_v2") == SOURCES["mobilenet_v2"].sha256
+    assert painting.digest("vgg19") == backbones.VGG19.sha256
+
+
+def test_an_interrupted_painting_goes_on_with_its_own_content_and_weights_alone(
+    make_profile: Callable[..., Profile], photograph: Path, style: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Any file is taken for the published one, since that is not in the code.
+    monkeypatch.setattr(backbones, "VGG19", replace(backbones.VGG19, sha256=""))
+    files = [tmp_path / "first.pth", tmp_path / "other.pth"]
+    for seed, file in enumerate(files):
+        torch.manual_seed(seed)
+        layers = vgg19(weights=None, init_weights=False).features
+        torch.save({f"features.{name}": tensor for name, tensor in layers.state_dict().items()}, file)
+    Image.fromarray(skimage.data.rocket()).save(other := tmp_path / "rocket.png")
+    profile, chosen = make_profile(), painting.settings("vgg19", "vgg19", steps=3)
+
+    def paint(content: Path, weights: Path) -> dict[str, Any]:
+        out = tmp_path / "painting.png"
+        return painting.paint(profile, content, [style], out, chosen, size=100, source="path", path=weights)
+
+    def interrupt() -> None:
+        def steps(of: work.Work) -> Iterator[int]:
+            of.advance()
+            yield of.done
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(work, "steps", steps)
+            paint(photograph, files[0])
+
+    interrupt()
+    done = paint(photograph, files[0])
+    assert (done["gone_on_from"], done["weights"]) == (1, sha256(files[0]))
+    interrupt()
+    done = paint(photograph, files[1])
+    assert (done["gone_on_from"], done["weights"]) == (0, sha256(files[1]))
+    interrupt()
+    assert paint(other, files[0])["gone_on_from"] == 0
+    backbones.features.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,11 @@ def test_table_has_a_row_an_experiment(profile):
         assert column in rows.columns
 
 
+def test_no_fact_stands_in_the_place_of_a_metric():
+    found = table([result("boxes", "detect", {"map50": 0.6, "precision": 0.586}, precision="bf16")]).iloc[0]
+    assert (found["precision"], found["arithmetic"]) == (0.586, "bf16")
+
+
 def test_of_several_published_values_the_table_takes_the_first():
     published = [{"metric": "accuracy", "value": value, "source": "", "note": ""} for value in (0.7, 0.8)]
     row = table([result("a", "classify", {"accuracy": 0.75}, published)]).iloc[0]

@@ -81,6 +81,10 @@ def test_what_cannot_be_is_a_sentence(profile: Profile, tmp_path: Path, monkeypa
         sample(profile, "plain", out, asked="large")
     with pytest.raises(Error, match=r"count: 1,000,000,000,000 samples take 3072000\.0 GB"):
         sample(profile, "plain", out, 10**12)
+    with pytest.raises(Error, match="count: 1,000,000,000,000 samples take"):
+        sample(profile, "asked", out, 10**12, asked="large")
+    with pytest.raises(Error, match=r"seed: 1\d*, but allowed are 0 to"):
+        sample(profile, "plain", out, seed=10**30)
     with pytest.raises(Error, match=r"a grid is one picture; give a name that ends in \.png"):
         sample(profile, "plain", out, grid=True)
     with pytest.raises(Error, match="samples are written into a folder"):
@@ -92,6 +96,10 @@ def test_what_cannot_be_is_a_sentence(profile: Profile, tmp_path: Path, monkeypa
     (out / "letter.txt").write_text("mine")
     with pytest.raises(Error, match="holds other files than samples"):
         sample(profile, "plain", out)
+    (out / "letter.txt").rename(out / "00001.png")
+    with pytest.raises(Error, match="holds other files than samples"):
+        sample(profile, "plain", out)
+    assert (out / "00001.png").read_text() == "mine"
     train(profile, "sizes")
     with pytest.raises(Error, match="a network of the task classify makes no samples; allowed: generate"):
         sample(profile, "sizes", tmp_path / "new")

@@ -15,13 +15,15 @@ from tasks.common.errors import Error
 from tasks.common.files import atomic
 from tasks.kinds.generate import styles
 from tasks.kinds.generate.objective import grid, samples
+from tasks.kinds.generate.styles import has_styles
 from tasks.learning.tensors import to_bytes
 from tasks.learning.weights import Configuration
 from tasks.params.params import known_to_user
 
-__all__ = ["answer", "export", "grid", "make"]
+__all__ = ["answer", "decoded", "export", "follows_sentences", "grid", "has_styles", "make"]
 # Copies of all samples that are in memory at once, as float32 and as bytes.
 COPIES = 3
+LARGEST_SEED = 2**63 - 1
 
 
 def answer(outputs: np.ndarray) -> np.ndarray:
@@ -66,42 +68,85 @@ def make(
     styles are of. Raises Error for a network that makes no images, a class or a sentence that it cannot be asked for, styles where there
     are none, and more samples than memory has room for.
     """
-    if text is not None:
-        asked = said(network, configuration, text, asked)
-    condition = wanted(network, configuration, count, asked)
     needed = COPIES * 4 * configuration.inputs * configuration.size**2 * count
     if needed > (free := psutil.virtual_memory().available):
         raise Error(
             f"count: {count:,} samples take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free; ask for fewer"
         )
+    condition = wanted(network, configuration, count, asked, text)
+    check_seeds(seed=seed, mix=mix)
     if truncation is None and mix is None:
         return to_bytes(samples(network, count, seed, condition))
-    if not styles.has_styles(network):
+    check_styles(network, configuration, truncation)
+    return to_bytes(styles.styled(network, count, seed, 1.0 if truncation is None else truncation, mix))
+
+
+@torch.inference_mode()
+def decoded(
+    network: Any,
+    configuration: Configuration,
+    noise: Tensor,
+    condition: Tensor | None = None,
+    truncation: float | None = None,
+    mix: int | None = None,
+) -> np.ndarray:
+    """The images, uint8 (N, H, W, C), that noise (N, latent) is decoded into; the rest is as `make` and `wanted` have it."""
+    if truncation is None and mix is None:
+        return to_bytes(network.decode(noise, network.asked(len(noise), condition)))
+    check_styles(network, configuration, truncation)
+    check_seeds(mix=mix)
+    share = 1.0 if truncation is None else truncation
+    w = network.mapping(noise, share)
+    if mix is None:
+        return to_bytes(network.synthesise(w).clamp(0, 1))
+    fine = network.mapping(network.noise(1, torch.Generator().manual_seed(mix)), share)
+    return to_bytes(network.mix(w, fine.expand_as(w), network.generator.layers // 2).clamp(0, 1))
+
+
+def check_styles(network: nn.Module, configuration: Configuration, truncation: float | None) -> None:
+    """Raises Error for a network without styles, of which truncation or a mix was asked."""
+    if not has_styles(network):
         key = "mix" if truncation is None else "truncation"
         raise Error(
             f"{key}: {configuration.network} has no styles; leave it out, or take a style-based generator (network: stylegan)"
         )
-    return to_bytes(styles.styled(network, count, seed, 1.0 if truncation is None else truncation, mix))
+
+
+def check_seeds(**seeds: int | None) -> None:
+    """Raises Error for a seed that PyTorch does not take."""
+    for key, seed in seeds.items():
+        if seed is not None and not 0 <= seed <= LARGEST_SEED:
+            raise Error(f"{key}: {seed}, but allowed are 0 to {LARGEST_SEED}")
+
+
+def follows_sentences(network: nn.Module, configuration: Configuration) -> bool:
+    """Whether a network can be asked for images by a sentence: its classes are digits, or sentences themselves."""
+    count = len(configuration.classes)
+    if not getattr(network, "classes", 0) or not sentences.named(count):
+        return False
+    return configuration.classes in (tuple(map(str, range(count))), sentences.sentences(count))
 
 
 def said(network: nn.Module, configuration: Configuration, text: str, asked: str | None = None) -> str:
     """The class that a sentence names. Raises Error for one that names none, and for a network that follows no sentences."""
-    count = len(configuration.classes)
-    digits = (tuple(str(label) for label in range(count)), sentences.sentences(count) if sentences.named(count) else ())
-    if not getattr(network, "classes", 0) or configuration.classes not in digits or not sentences.named(count):
+    if not follows_sentences(network, configuration):
         raise Error(f"text: {configuration.experiment} follows no sentences; take one of digits that can be asked for a class")
     if asked is not None:
         raise Error("text: says what a class says too; give one of them")
     try:
-        return configuration.classes[sentences.read(text, count)]
+        return configuration.classes[sentences.read(text, len(configuration.classes))]
     except ValueError as error:
         raise Error(f"text: {error}") from None
 
 
-def wanted(network: nn.Module, configuration: Configuration, count: int, asked: str | None) -> Tensor | None:
+def wanted(
+    network: nn.Module, configuration: Configuration, count: int, asked: str | None, text: str | None = None
+) -> Tensor | None:
     """The classes of `count` samples, (N,); None where the network's own are taken. Raises Error as `make` does."""
     if not isinstance(network, Generator):
         raise Error(f"{configuration.experiment}: {configuration.network} makes no images out of noise; give a generator")
+    if text is not None:
+        asked = said(network, configuration, text, asked)
     if asked is None:
         return None
     if not network.classes:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tasks import train
 from tasks.apply import apply
+from tasks.common.errors import Error
 from tasks.datasets import data
 from tasks.imaging import drawing
 from tasks.kinds.detect import use
@@ -116,6 +117,22 @@ def test_a_folder_gets_pictures_and_one_coco_file(profile: Profile, tmp_path: Pa
     before = (to / use.FILE).read_bytes()
     assert apply(profile, "squares", source, to).done == []
     assert (to / use.FILE).read_bytes() == before
+
+
+def test_boxes_replace_neither_the_photograph_nor_what_a_folder_held(profile: Profile, tmp_path: Path) -> None:
+    picture = tmp_path / f"a{use.OF_ONE}"
+    Image.fromarray(np.full((40, 90, 3), 90, np.uint8)).save(picture, "PNG")
+    before = picture.read_bytes()
+    with pytest.raises(Error, match="would replace the photograph"):
+        apply(profile, "squares", picture, tmp_path / "a.png")
+    assert picture.read_bytes() == before
+    (source := tmp_path / "in").mkdir()
+    picture.rename(source / "a.png")
+    (to := tmp_path / "out").mkdir()
+    (to / use.FILE).write_text("mine")
+    with pytest.raises(Error, match=f"{use.FILE}: not written for a folder by tasks.apply"):
+        apply(profile, "squares", source, to)
+    assert (to / use.FILE).read_text() == "mine"
 
 
 def test_a_single_photograph(profile: Profile, tmp_path: Path) -> None:

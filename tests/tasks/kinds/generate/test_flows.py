@@ -99,6 +99,8 @@ def test_what_no_network_can_follow_is_a_sentence() -> None:
         use.make(network, pairs, 1, 0, text="a sevn and a three")
     with pytest.raises(Error, match="names 3 digits"):
         use.make(network, pairs, 1, 0, text="a one and a two and a three")
+    with pytest.raises(Error, match="count: 1,000,000,000,000 samples take"):
+        use.make(network, pairs, 10**12, 0, text="a three and a seven")
     with pytest.raises(Error, match="give one of them"):
         use.make(network, pairs, 1, 0, text="a one and a two", asked="a one and a two")
     with pytest.raises(Error, match="follows no sentences"):
