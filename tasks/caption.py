@@ -32,13 +32,16 @@ from tasks.common.cli import readable
 from tasks.common.errors import Error
 from tasks.common.locks import alone
 from tasks.common.processors import processors
+from tasks.datasets.data import info
 from tasks.faces import annotations, listing, photographs
 from tasks.imaging import images, pictures
 from tasks.kinds.caption import describe, use
 from tasks.learning import weights
+from tasks.learning.weights import Configuration
 from tasks.profile import Profile
 from tasks.words import captioner
 from tasks.words.captioner import SCHEMA, Row, Settings
+from tasks.words.vocabulary import SPECIAL
 
 STATE = ".caption"
 WRITTEN = ("captions.parquet", "captions.csv", "contact-sheet.html", "summary.json")
@@ -76,11 +79,21 @@ def caption(
     if Path(source).is_dir() and Path(source).resolve() == to.resolve():
         raise Error(f"{to}: the photographs are in it; give another folder for what is made of them")
     paths = listing.listed(str(source), leave_out=STATE)
+    print(learned_from(profile, found), file=sys.stderr)
     _make_folder(to)
     with alone(to / STATE / "lock", f"{to}: another captioner is writing there; wait for it, or give another folder"):
         return _caption(
             profile, paths, to, path, replace(settings, penalty=use.penalty(profile, found.experiment)), workers, part
         )
+
+
+def learned_from(profile: Profile, found: Configuration) -> str:
+    """A sentence that says which data set a captioner learned from, and how many words it has. Data are told by their hash."""
+    prepared = (info(path.parent) for path in sorted(profile.processed("").glob("*/dataset.json")))
+    names = [one.name for one in prepared if one.hash == found.data_hash]
+    learned = f"learned from {names[0]}" if names else "learned from data that are not prepared in this folder"
+    words = len({*found.classes} - {*SPECIAL})
+    return f"{found.experiment} {learned}; it says nothing but the {words:,} words of its training sentences, whatever a photograph shows"
 
 
 def _caption(

@@ -147,6 +147,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with Image.open(photographs.examples()[name]) as picture:
             picture.convert("RGB").resize((160, 160)).save(folder / "photographs" / f"{name}.jpg")
     shutil.copy(folder / "photographs" / "coffee.jpg", folder / "photograph.jpg")
+    shutil.copy(folder / "photographs" / "astronaut.jpg", folder / "style.jpg")
     return folder
 
 

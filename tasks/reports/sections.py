@@ -15,6 +15,7 @@ from tasks.imaging import pictures
 from tasks.kinds import Figure
 from tasks.params.experiment import NONE
 from tasks.profile import Profile
+from tasks.reports import curves
 from tasks.reports.numbers import Comparison, Number, compare, duration, lines, number
 from tasks.reports.reading import read_json
 
@@ -43,6 +44,7 @@ def section(profile: Profile, name: str, result: Mapping[str, Any], verdict: str
         "comparisons": compared,
         "lines": lines(headline, compared),
         "figures": _figures(result["task"], folder, variant),
+        "charts": curves.of_result(result["task"], kinds.find(result["task"]).FIGURES, folder, result["dataset"]),
         "template": _template(result["task"]),
         "tables": {path.stem: _records(path) for path in sorted((folder / "tables").glob("*.csv"))},
         "recipe": {

@@ -6,6 +6,7 @@ from typing import Any
 from tasks import studies
 from tasks.kinds import Metric
 from tasks.profile import Profile
+from tasks.reports import curves
 from tasks.reports.numbers import number
 from tasks.reports.reading import read_json
 from tasks.reports.sections import SHOWN, inlined
@@ -21,10 +22,9 @@ def results(profile: Profile) -> dict[str, dict[str, Any]]:
 
 
 def metrics(profile: Profile) -> list[Metric]:
-    """The metrics of the studies that the profile has."""
-    return [
-        metric for study in {block.study for block in profile.params.studies.values()} for metric in studies.find(study).METRICS
-    ]
+    """The metrics of the studies that the profile has, in the order of params.yaml."""
+    known = dict.fromkeys(block.study for block in profile.params.studies.values())
+    return [metric for study in known for metric in studies.find(study).METRICS]
 
 
 def pages(profile: Profile, found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -51,6 +51,7 @@ def sections(profile: Profile, found: Mapping[str, Mapping[str, Any]]) -> list[d
                 "page": getattr(module, "PAGE", PAGE),
                 "about": [" ".join(paragraph.split()) for paragraph in (module.__doc__ or study).split("\n\n")],
                 "rows": rows,
+                "charts": curves.of_study(study, {n: profile.results(n) for n in names}),
                 "blocks": [_block(profile, n, module, found[n]) for n in names],
             }
         )
@@ -71,7 +72,14 @@ def _block(profile: Profile, name: str, module: Any, result: Mapping[str, Any]) 
     of = {"networks": ", ".join(dict.fromkeys(result.get("networks", {}).values())), "data": result["dataset"]}
     if "backbone" in result:
         of = {"losses of": result["system"], "backbone": result["backbone"], "data": result["dataset"]}
-    return {"name": name, "of": of, "headlines": headlines, "figures": _figures(profile, name, module)}
+    study = profile.params.studies[name].study
+    return {
+        "name": name,
+        "of": of,
+        "headlines": headlines,
+        "figures": _figures(profile, name, module),
+        "charts": curves.of_result(study, module.FIGURES, profile.results(name), result["dataset"]),
+    }
 
 
 def _figures(profile: Profile, name: str, module: Any) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ import pytest
 from tasks import config
 from tasks.caption import STATE, WRITTEN, caption
 from tasks.common.errors import Error
+from tasks.datasets.data import info
 from tasks.learning import weights
 from tasks.profile import Profile
 from tasks.words.captioner import Settings
@@ -82,6 +83,21 @@ def test_sentences_have_the_length_penalty_that_they_were_measured_with(tmp_path
     for profile, penalty in ((full, 1.0), (config.load(ROOT), 0.7)):
         assert caption(profile, source, tmp_path / "out", path=path)["length_penalty"] == penalty
     assert len([*(tmp_path / "out" / STATE / "parts").iterdir()]) == 2, "what another penalty has chosen is another sentence"
+
+
+def test_its_first_line_says_what_it_learned_from(
+    make_profile: MakeProfile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, profile = photographs(tmp_path / "in", 1), make_profile()
+    network, configuration = weights.load(captioner.write(tmp_path / "w.safetensors"))
+    for hash_, words in (
+        (info(profile.processed("tiny-pairs")).hash, "learned from tiny-pairs; it says nothing but the 7 words"),
+        ("of no data here", "learned from data that are not prepared in this folder; it says nothing but the 7 words"),
+    ):
+        path = tmp_path / "of.safetensors"
+        weights.save(path, network, configuration.model_copy(update={"data_hash": hash_}))
+        caption(profile, source, tmp_path / "out", path=path, workers=0)
+        assert words in capsys.readouterr().err.splitlines()[0]
 
 
 def test_killed_it_goes_on(make_profile: MakeProfile, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import yaml
 from tasks import config
 from tasks.profile import Profile
 from tasks.reports import studies
+from tasks.studies import find
 
 PHOTOGRAPHS = {"reached": 0.95, "median_budget": 3.0}
 LABELLED = {"accuracy_clean": 0.9, "accuracy_pgd": 0.01}
@@ -39,3 +40,14 @@ def test_blocks_of_one_study_that_measure_different_things_stay_aligned(make_stu
     }
     (painted,) = paint["studies"]
     assert painted["blocks"][0]["of"]["backbone"] == "vgg19"
+
+
+def test_metrics_come_in_the_order_of_the_studies(make_study: Callable[..., Profile]) -> None:
+    profile = make_study(study="adversarial")
+    params = yaml.safe_load((profile.folder / "params.yaml").read_bytes())
+    order = ["style", "adversarial", "saliency", "class-visualisation"]
+    paint = {"options": {"recipe": "vgg19", "backbone": "vgg19"}}
+    params["studies"] = {n: {"study": n, "data": "tiny-classes", **(paint if n == "style" else {})} for n in order}
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    expected = [metric for study in order for metric in find(study).METRICS]
+    assert studies.metrics(config.load(profile.folder)) == expected
