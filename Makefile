@@ -70,6 +70,6 @@ lock:  ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile -q pyproject.toml -o requirements.lock
 
 clean:  ## remove what the stages and tests made here (data, state, caches); results, runs/ of yours and the environment stay
-	rm -rf data/raw data/processed data/evaluated data/annotated */data .dvc/tmp
+	rm -rf data/raw data/processed data/evaluated data/annotated full/data extra/data .dvc/tmp
 	rm -rf runs/state runs/ui runs/prefect runs/warm runs/rebuild.lock
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 import models
-from tasks import light
+from tasks import carried, light
 from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.learning import weights
@@ -52,7 +52,7 @@ class Choice:
 @lru_cache(maxsize=4)
 def _load(path: Path, written: int, device: str) -> tuple[nn.Module, weights.Configuration]:
     """`written`: when, so that weights of a later rebuild are read again."""
-    return light.load(weights.verified(path), devices.choose(device))
+    return light.load(carried.verified(path), devices.choose(device))
 
 
 def trained(profile: Profile, kind: str, every_seed: bool = False) -> dict[str, Choice]:

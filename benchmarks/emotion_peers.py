@@ -53,7 +53,8 @@ def measure(profile: Profile, name: str, peer: Peer, order: tuple[str, ...], sha
     result = {
         "experiment": f"peer-{name}", "system": "emotion-compact", "task": "classify", "dataset": info.dataset,
         "n_train": 0, "n_val": 0, "n_test": len(faces), "data_origin": info.origin, "metrics": metrics, "val_metrics": {}, "published": [],
-        "parameters": peer.parameters, "epochs": 0, "train_seconds": 0.0, "weights": {"emotions": sha256},
+        "parameters": peer.parameters, "epochs": 0, "train_seconds": 0.0,
+        "peak_memory_mb": round(devices.peak_memory_mb(torch.device("cpu")), 1), "weights": {"emotions": sha256},
         "device": devices.describe(torch.device("cpu")), "precision": "fp32", "threads": torch.get_num_threads(), "seeds": [],
         "git_commit": provenance.git_commit(profile.root), "versions": provenance.versions(),
     }  # fmt: skip

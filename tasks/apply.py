@@ -27,7 +27,7 @@ import PIL.Image
 import typer
 from torch import nn
 
-from tasks import config, kinds, light
+from tasks import carried, config, kinds, light
 from tasks.common import bars, devices, files
 from tasks.common.cli import readable
 from tasks.common.errors import Error
@@ -35,7 +35,6 @@ from tasks.common.locks import alone
 from tasks.imaging import images
 from tasks.imaging.images import Undecodable
 from tasks.imaging.tiles import OnTile
-from tasks.learning import weights
 from tasks.learning.weights import Configuration
 from tasks.params.params import known_to_user
 from tasks.profile import Profile
@@ -92,11 +91,7 @@ def load(profile: Profile, experiment: str, path: Path | None = None) -> tuple[n
     """An experiment's network for use, on the profile's device. Raises Error for weights of another experiment, and for damaged ones."""
     if path not in (None, _embedded(profile, experiment)):
         profile.experiment(experiment)
-    path = weights.verified(path or find_weights(profile, experiment))
-    if path.parent == profile.root / "models" / "weights" and not (card := path.with_suffix(".json")).exists():
-        raise Error(
-            f"{card}: no such file, and so nothing says that {path.name} is whole; take both: git checkout -- {path.parent}"
-        )
+    path = carried.verified(path or find_weights(profile, experiment))
     network, configuration = light.load(path, devices.choose(profile.params.device))
     if configuration.experiment != experiment:
         raise Error(f"{path}: weights of {configuration.experiment}, not of {experiment}; give that name, or other weights")

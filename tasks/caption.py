@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
-from tasks import apply, config
+from tasks import apply, carried, config
 from tasks.common import bars, devices, files, pages
 from tasks.common.bars import Bar
 from tasks.common.cli import readable
@@ -73,7 +73,7 @@ def caption(
     weights that are missing or of another kind.
     """
     path = path or apply.find_weights(profile, experiment)
-    found = weights.configuration(path)
+    found = weights.configuration(carried.verified(path))
     if found.task != "caption":
         raise Error(f"{path}: weights of {found.experiment}, which is of the kind {found.task}; give those of a captioner")
     if Path(source).is_dir() and Path(source).resolve() == to.resolve():

@@ -13,6 +13,7 @@ Nothing of ours is imported here: a file that cannot be parsed makes the stages 
 import ast
 import hashlib
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -59,6 +60,8 @@ def file_hash(path: Path) -> str:
 @cache
 def imported(path: Path, root: Path) -> tuple[Path, ...]:
     """The files of ours that a file imports, anywhere in it, and the templates that it names; not what only a type checker reads."""
+    if path.suffix == ".j2":
+        return tuple(file for name in _NAMED.findall(path.read_text(encoding="utf-8")) for file in _templates(name, root))
     parsed = tree(path)
     if parsed is None:
         return ()
@@ -70,8 +73,17 @@ def imported(path: Path, root: Path) -> tuple[Path, ...]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             found |= dict.fromkeys(file for name in names for file in _module(name, root))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".j2"):
-            found |= dict.fromkeys(file for file in [path.parent / node.value] if file.is_file())
+            found |= dict.fromkeys(_templates(node.value, root))
     return tuple(found)
+
+
+# A template that another one includes, imports or extends.
+_NAMED = re.compile(r"""["']([^"']+\.j2)["']""")
+
+
+def _templates(name: str, root: Path) -> list[Path]:
+    """The templates of a file's name, such as each kind's `section.html.j2`: code names one without its folder."""
+    return sorted((root / "tasks").rglob(Path(name).name))
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
@@ -168,8 +180,7 @@ class Roots:
                     *(self.root / "models" / f"{json.loads(card.read_bytes())['network']}.py" for card in self.embedded(name)),
                 ]
             case _:
-                sections = sorted((tasks / "kinds").glob("*/section.html.j2"))
-                own = [tasks / "report.py", *sections, *sorted((tasks / "kinds").glob("*/__init__.py"))]
+                own = [tasks / "report.py", *sorted((tasks / "kinds").glob("*/__init__.py"))]
                 own += [
                     tasks / "studies" / f"{str(b.get('study')).replace('-', '_')}.py" for b in self._section("studies").values()
                 ]

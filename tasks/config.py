@@ -17,7 +17,7 @@ from tasks.common.errors import Error
 from tasks.params import explain, lines, traps
 from tasks.params.experiment import CHECK, NONE, merged
 from tasks.params.params import Params
-from tasks.profile import Profile
+from tasks.profile import TOP, Profile
 
 SECTIONS = ("download", "preprocess", "experiments", "sweeps", "annotate", "studies")
 # What needs the networks' files, which import torch.
@@ -46,7 +46,10 @@ def load(
         _refuse(path, explain.every(error, Params), changes)
         raise
     _refuse(path, (*traps.choices(params), *(traps.truths(params) if networks else ())), changes)
-    return Profile(folder=Path(folder), params=params)
+    profile = Profile(folder=Path(folder), params=params)
+    if profile.name == TOP and profile.folder.resolve() != profile.root:
+        raise Error(f"{path}: {TOP} is the name of the profile of {profile.root}, whose state would be shared; rename the folder")
+    return profile
 
 
 def _refuse(path: Path, sentences: Iterable[str], changes: Mapping[str, Any] | None) -> None:

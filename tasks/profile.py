@@ -10,6 +10,9 @@ from tasks.params.experiment import Experiment, Winner
 from tasks.params.params import Params, known_to_user
 from tasks.params.sweep import Sweep
 
+# The name of the profile of the project's folder itself.
+TOP = "sample"
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -25,7 +28,7 @@ class Profile:
 
     @property
     def name(self) -> str:
-        return "sample" if self.params.root == "." else self.folder.resolve().name
+        return TOP if self.params.root == "." else self.folder.resolve().name
 
     def raw(self, dataset: str) -> Path:
         return self.folder / "data" / "raw" / dataset

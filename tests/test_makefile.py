@@ -40,9 +40,17 @@ def test_a_rebuild_and_a_second_one_with_nothing_to_do(project: Path, git: bool)
 
 
 def test_clean_leaves_what_is_the_user_s(project: Path) -> None:
-    made = ("data/raw/a", "data/annotated/a", "full/data/raw/a", "runs/state/sample/a", "runs/ui/a.log", "runs/prefect/a.db")
+    made = (
+        "data/raw/a",
+        "data/annotated/a",
+        "full/data/raw/a",
+        "extra/data/raw/a",
+        "runs/state/sample/a",
+        "runs/ui/a.log",
+        "runs/prefect/a.db",
+    )
     kept = ("runs/inbox/a.jpg", "runs/annotated/faces.csv", "runs/cnn-20260101-120000/weights/a", "runs/sweep-a/best.json",
-            "results/a/metrics.json", "full/results/a/metrics.json")  # fmt: skip
+            "photographs/data/a.jpg", "results/a/metrics.json", "full/results/a/metrics.json")  # fmt: skip
     for name in made + kept:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).touch()

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.codec import Codec
-from tasks import light
+from tasks import carried, light
 from tasks.apply import find_weights
 from tasks.codec import file
 from tasks.codec.pictures import Pictures
 from tasks.common.errors import Error
-from tasks.learning import weights
 from tasks.profile import Profile
 
 # Weights that git carries, of every release: what was written with them is read as long as they are there.
@@ -21,7 +20,7 @@ WRITER = "codec.safetensors"
 
 def load(path: Path, precision: str = "fp32") -> Pictures:
     """The codec of a weights file, which analyses in bf16 or fp32. Raises Error for weights of another network."""
-    built, configuration = light.load(weights.verified(path), opening=True)
+    built, configuration = light.load(carried.verified(path), opening=True)
     if not isinstance(built, Codec):
         raise Error(f"{path}: weights of {configuration.network}, which is no codec; give those of a codec")
     return Pictures(built, precision)

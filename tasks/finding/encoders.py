@@ -10,12 +10,11 @@ import torch
 
 import models
 from models.clip import Clip
-from tasks import light
+from tasks import carried, light
 from tasks.common import devices, files
 from tasks.common.errors import Error
 from tasks.finding import byte_pairs, foreign_clip
 from tasks.imaging import images
-from tasks.learning import weights
 from tasks.learning.tensors import to_float
 from tasks.words.vocabulary import UNKNOWN, Vocabulary, words
 
@@ -50,7 +49,7 @@ class Ours:
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         self.device = devices.choose(device)
-        model, configuration = light.load(weights.verified(path), self.device)
+        model, configuration = light.load(carried.verified(path), self.device)
         if not isinstance(model, Clip):
             raise Error(f"{path}: weights of the task {configuration.task}, which has no sentences; give those of embed")
         self.model = model

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tasks import carried
 from tasks.apply import read
 from tasks.common import devices
 from tasks.common.errors import Error
@@ -91,7 +92,7 @@ def find_network(profile: Profile, name: str) -> Looked:
         path = profile.weights(name)
         if not path.is_file():
             raise Error(f"{path}: {name} is not trained; train it: dvc repro train@{name}; or take squeezenet")
-    network, configuration = weights.load(weights.verified(path), device)
+    network, configuration = weights.load(carried.verified(path), device)
     network.requires_grad_(False)
     if not backbones.differentiable(network, configuration.inputs, configuration.size):
         raise Error(

@@ -6,6 +6,7 @@ import pytest
 
 from apps import filtering, networks, photographs
 from apps.tabs import classification, image_to_image
+from tasks.common import files
 from tasks.common.errors import Error
 from tasks.learning import weights
 from tasks.profile import Profile
@@ -31,6 +32,7 @@ def test_several_seeds_and_embedded_weights_are_offered_by_name(trained: Profile
     for seed in (10, 2):
         shutil.copy(weights, profile.results("pairs") / "weights" / f"seed-{seed}.safetensors")
     shutil.copy(weights, embedded / "tiny.safetensors")
+    files.write_json(embedded / "tiny.json", {"sha256": files.sha256(weights)})
     (embedded / "broken.safetensors").write_bytes(b"nothing")
     found = image_to_image.choices(profile)
     assert list(found) == ["tiny (embedded)", "pairs, seed 2", "pairs, seed 10"]
@@ -123,9 +125,11 @@ def test_what_is_said_of_embedded_weights_is_what_their_card_says(carried: Profi
     embedded = tmp_path / "models" / "weights" / "pairs.safetensors"
     network, configuration = weights.load(source)
     weights.save(embedded, network, configuration, {"profile": "full", "dataset": "coco-mini"})
+    files.write_json(embedded.with_suffix(".json"), {"sha256": files.sha256(embedded)})
     choice = image_to_image.choices(carried)["pairs (embedded)"]
     assert "trained on coco-mini (version" in choice.describe()
     weights.save(embedded, network, configuration, {"profile": carried.name, "dataset": "photos"})
+    files.write_json(embedded.with_suffix(".json"), {"sha256": files.sha256(embedded)})
     assert "trained on tiny-pairs (version" in image_to_image.choices(carried)["pairs (embedded)"].describe()
 
 

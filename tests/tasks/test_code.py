@@ -107,6 +107,15 @@ def test_trainings_and_evaluations_import_what_their_digests_name(
     assert imported(REPORT, folder) <= covered(folder, "report", "all")
 
 
+def test_the_report_depends_on_every_template_that_it_renders() -> None:
+    """All below tasks/ but the two contact sheets' own."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_bytes())
+    named = {file for file in code.describe(params, "report", "all").split() if file.endswith(".j2")}
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tasks").rglob("*.j2")}
+    assert there - named <= {"tasks/words/captions.html.j2", "tasks/faces/contact_sheet.html.j2"}
+    assert "tasks/reports/sweeps.html.j2" in named
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("network", "recipe"), [("yolo_v1", {"pretrained": {"source": "none"}}), ("yolov8", {})])
 def test_detectors_import_what_their_digests_name(tmp_path: Path, network: str, recipe: dict[str, Any]) -> None:
@@ -212,6 +221,13 @@ def test_code_that_only_runs_things_changes_no_digest(copy: Path) -> None:
     for place in ("tasks/common/files.py", "tasks/learning/tracking.py", "tasks/config.py"):
         (copy / place).write_text((copy / place).read_text() + "\nCONSTANT = 3\n")
     assert changed(before, digests(copy)) == set()
+
+
+def test_a_template_that_another_includes_concerns_the_report_alone(copy: Path) -> None:
+    before = digests(copy)
+    template = copy / "tasks" / "reports" / "studies.html.j2"
+    template.write_text(template.read_text() + "<p>\n")
+    assert changed(before, digests(copy)) == {"report@all"}
 
 
 def test_files_that_stay_the_same_are_left_alone(copy: Path) -> None:

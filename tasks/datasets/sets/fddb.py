@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.common.errors import Error
-from tasks.datasets import archives, voc
+from tasks.datasets import archives, counted, voc
 from tasks.datasets.records import Box, Image, Item, Problem, Raw, Settings
 from tasks.datasets.sources import Dataset, File
-from tasks.datasets.values import decimal, whole
+from tasks.datasets.values import decimal
 
 PHOTOGRAPHS, FOLDS, REPACKED = "originalPics.tar.gz", "FDDB-folds.tgz", "FDDB2007.tar"
 FOLD = "FDDB-fold-{:02d}-ellipseList.txt"
@@ -31,7 +31,7 @@ SOURCE = Dataset(
 def read(folder: Path, _: Settings) -> Raw:
     """All photographs are `train`; boxes enclose the ellipses. The publisher's layout, or a mirror's in the layout of VOC.
 
-    Raises Error for a fold that is missing or of another layout.
+    A photograph whose entry in a fold cannot be used is a problem. Raises Error for a fold that is missing or of another layout.
     """
     if (folder / REPACKED).exists():
         return voc.read(folder / REPACKED, {"train": "train"}, ("face",))
@@ -45,7 +45,7 @@ def read(folder: Path, _: Settings) -> Raw:
     for name in wanted:
         if name not in folds:
             raise Error(f"{folder / FOLDS}: no {name} in this archive; is it another edition?")
-        _fold(f"{folder / FOLDS}: {name}", folds[name].decode(errors="replace").splitlines(), items, problems)
+        _fold(name, folds[name].decode(errors="replace"), items, problems)
 
     def images() -> Iterator[tuple[str, Image]]:
         # 2002/07/19/big/img_130.jpg, whatever folder that stands in.
@@ -55,34 +55,30 @@ def read(folder: Path, _: Settings) -> Raw:
     return Raw(items, images, ("face",), problems)
 
 
-def _fold(where: str, lines: list[str], items: dict[str, Item], problems: list[Problem]) -> None:
-    """Add a fold's photographs: a line with the name, without its ending, a line with the number of faces, and a line a face."""
-    at = 0
-    while at < len(lines):
-        name, number = lines[at].strip(), at + 1
-        at += 1
-        if not name:
-            continue
-        file = f"{name}.jpg"
+def _fold(where: str, text: str, items: dict[str, Item], problems: list[Problem]) -> None:
+    """Add a fold's photographs, whose names stand there without their ending. Raises Error for a text in which no entry can be used."""
+    entries = counted.entries(text)
+    lost = []
+    for entry in entries:
+        file = f"{entry.name}.jpg"
         try:
-            count = whole(lines[at] if at < len(lines) else "", 0, 10_000)
-            ellipses = lines[at + 1 : at + 1 + count]
-            # A name has slashes, and an ellipse has none.
-            if "/" not in name or len(ellipses) < count or any("/" in line for line in ellipses):
-                raise ValueError("its number of faces does not add up")
+            if file in items:
+                raise ValueError("the folds have it more than once")
+            rows = entry.faces()
         except ValueError as error:
-            raise Error(f"{where}, line {number}: {name[:60]!r} is no photograph with its faces: {error}") from None
-        at += 1 + count
-        if file in items:
-            problems.append(Problem(file, "annotation", "the folds have it more than once"))
+            items.setdefault(file, Item("train"))
+            lost.append(Problem(file, "annotation", f"{where}, line {entry.line}: {error}"))
             continue
         boxes = []
-        for line in ellipses:
+        for row in rows:
             try:
-                boxes.append(_box(line))
+                boxes.append(_box(row))
             except ValueError as error:
                 problems.append(Problem(file, "box", f"not an ellipse: {error}"))
         items[file] = Item("train", boxes=tuple(boxes))
+    if lost and len(lost) == len(entries):
+        raise Error(f"{lost[0].reason}; no entry can be used: is it another edition?")
+    problems.extend(lost)
 
 
 def _box(line: str) -> Box:

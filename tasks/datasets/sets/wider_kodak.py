@@ -20,12 +20,11 @@ SOURCE = Dataset(
 
 
 def read(folder: Path, block: Settings) -> Raw:
-    """WIDER FACE's are `train`, without their boxes; Kodak's are `test`."""
+    """WIDER FACE's are `train`, without their boxes and what is wrong with these; Kodak's are `test`."""
     train, test = wider.read(folder, "train", "train"), kodak.read(folder, block)
 
     def images() -> Iterator[tuple[str, Image]]:
         yield from train.images()
         yield from test.images()
 
-    problems = [problem for problem in train.problems if problem.kind != "box"] + test.problems
-    return Raw({**train.items, **test.items}, images, (), problems)
+    return Raw({**train.items, **test.items}, images, (), test.problems)

@@ -71,7 +71,7 @@ def test_ellipses_that_cannot_be_used_and_photographs_that_are_not_there_are_lis
     assert (result.counts["train"], result.skipped) == (1, 2)
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv")
     assert skipped[skipped.kind == "annotation"].values.tolist() == [
-        [f"{a}.jpg", "annotation", "the folds have it more than once"]
+        [f"{a}.jpg", "annotation", "FDDB-fold-01-ellipseList.txt, line 14: the folds have it more than once"]
     ]
     assert skipped[skipped.kind == "image"].values.tolist() == [[f"{b}3.jpg", "image", "missing"]]
     # Without the second mention, its good boxes stay.
@@ -83,19 +83,31 @@ def test_ellipses_that_cannot_be_used_and_photographs_that_are_not_there_are_lis
     assert sorted(reason.split(":")[0] for reason in reasons) == ["clipped", *["not an ellipse"] * 6, "outside the image"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2002/08/11/big/img_1\n2\n5 3 0 50 50 1\n",
-        "2002/08/11/big/img_1\n2\n5 3 0 50 50 1\n2002/08/11/big/img_2\n0\n",
-        "2002/08/11/big/img_1\n1\n5 3 0 50 50 1\n5 3 0 50 50 1\n2002/08/11/big/img_2\n0\n",
-        "2002/08/11/big/img_1\nx\n",
-        "2002/08/11/big/img_1",
-    ],
-)
-def test_a_fold_whose_counts_do_not_add_up_is_a_sentence(raw, text):
+GOOD = "2002/08/11/big/img_9\n1\n5 3 0 50 50 1\n"
+BAD = [
+    "2002/08/11/big/img_1\n2\n5 3 0 50 50 1\n",
+    "2002/08/11/big/img_1\n1\n5 3 0 50 50 1\n5 3 0 50 50 1\n",
+    "2002/08/11/big/img_1\nx\n",
+    "2002/08/11/big/img_1\n",
+]
+
+
+@pytest.mark.parametrize("text", BAD)
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_an_entry_whose_counts_do_not_add_up_is_listed_and_the_others_are_read(raw, tmp_path, text, order):
+    write_fddb(raw, {3: text + GOOD if order == "first" else GOOD + text}, ["2002/08/11/big/img_1", "2002/08/11/big/img_9"])
+    result = preprocess.write(raw, SETTINGS, tmp_path / "out")
+    assert (result.counts["train"], result.skipped) == (1, 1)
+    assert Data(tmp_path / "out", "train").index.file.tolist() == ["2002/08/11/big/img_9.jpg"]
+    (listed,) = pd.read_csv(tmp_path / "out" / "skipped.csv").itertuples(index=False)
+    assert (listed.file, listed.kind) == ("2002/08/11/big/img_1.jpg", "annotation")
+    assert listed.reason.startswith("FDDB-fold-03-ellipseList.txt, line ")
+
+
+@pytest.mark.parametrize("text", [*BAD, "<html>\n</html>\n"])
+def test_a_fold_without_an_entry_that_can_be_used_is_a_sentence(raw, text):
     write_fddb(raw, {3: text})
-    with pytest.raises(Error, match=r"FDDB-fold-03-ellipseList.txt, line \d: .* is no photograph with its faces"):
+    with pytest.raises(Error, match=r"FDDB-fold-03-ellipseList.txt, line 1: .*; no entry can be used"):
         readers.read(raw, SETTINGS)
 
 

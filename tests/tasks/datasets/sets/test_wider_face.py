@@ -1,5 +1,6 @@
 import zipfile
 
+import pandas as pd
 import pytest
 
 from tasks import preprocess
@@ -25,9 +26,6 @@ def test_wider_face_has_boxes_of_faces_and_photographs_without(raw, tmp_path):
         [0, 8, 6, 28, 18, False],
         [0, 40, 20, 50, 30, True],
     ]
-    (raw / "wider_face_val_bbx_gt.txt").write_text("0--Parade/a.jpg\n3\n4 3 10 6 0 0 0 0 0 0\n")
-    with pytest.raises(Error, match="not WIDER FACE's list of boxes"):
-        readers.read(raw, block("wider-face", task="detect", size=80))
 
 
 SETTINGS = block("wider-face", task="detect", size=80)
@@ -58,24 +56,48 @@ def test_a_photograph_without_faces_has_a_row_of_zeros_or_none(raw):
 FACE = "4 3 10 6 0 0 0 0 0 0"
 
 
+GOOD = f"z/good.jpg\n1\n{FACE}\n"
+BAD = [
+    (f"a/a.jpg\n2\n{FACE}\n", "a/a.jpg", "does not add up: 2 announced, 1 listed"),
+    (f"a/a.jpg\n1\n{FACE}\n{FACE}\n", "a/a.jpg", "does not add up: 1 announced, 2 listed"),
+    (f"a/a.jpg\n{FACE}\n", "a/a.jpg", "is no whole number"),
+    ("a/a.jpg\n", "a/a.jpg", "is no whole number"),
+    (f"a/a.jpg\n-1\n{FACE}\n", "a/a.jpg", "from 0 to 100000"),
+    (f"a/a.jpg\n{'9' * 5000}\n", "a/a.jpg", "is no whole number"),
+    ("a/a.jpg\n1\n4 3 10 6 0 0 0 0 0\n", "a/a.jpg", "ten numbers"),
+    ("a/a.jpg\n1\n4 3 1e1 6 0 0 0 0 0 0\n", "a/a.jpg", "'1e1' is no whole number"),
+    (f"a/a.jpg\n1\n{10**17} 3 10 6 0 0 0 0 0 0\n", "a/a.jpg", "1000"),
+    ("a/a.jpg\n1\n4 3 10 6 0 0 0 7 0 0\n", "a/a.jpg", "7 is no whole number from 0 to 1"),
+    (f"a/a.jpg\n1\n{FACE}\na/a.jpg\n1\n{FACE}\n", "a/a.jpg", "more than once"),
+    (f"a/a.jp\n1\n{FACE}\n", "a/a.jp", "'a/a.jp' is no photograph's name"),
+]
+
+
+@pytest.mark.parametrize("order", ["first", "last"])
+@pytest.mark.parametrize(("text", "name", "reason"), BAD)
+def test_an_entry_that_cannot_be_used_is_listed_and_the_others_are_read(raw, tmp_path, text, name, reason, order):
+    (raw / "wider_face_val_bbx_gt.txt").write_text(text + GOOD if order == "first" else GOOD + text)
+    zipped(raw / "WIDER_val.zip", {f"WIDER_val/images/{file}": jpeg() for file in ("a/a.jpg", "z/good.jpg")})
+    result = preprocess.write(raw, SETTINGS.model_copy(update={"max_bad_share": 1.0}), tmp_path / "out")
+    assert (result.counts["test"], result.skipped) == (1, 1)
+    assert Data(tmp_path / "out", "test").index.file.tolist() == ["z/good.jpg"]
+    (listed,) = pd.read_csv(tmp_path / "out" / "skipped.csv").itertuples(index=False)
+    assert (listed.file, listed.kind) == (name, "annotation")
+    assert reason in listed.reason
+
+
+def test_what_comes_before_the_first_name_is_listed(raw):
+    (raw / "wider_face_val_bbx_gt.txt").write_text(f"{FACE}\n{FACE}\n{GOOD}")
+    data = readers.read(raw, SETTINGS)
+    assert [(problem.file, problem.kind) for problem in data.problems] == [(FACE, "annotation")]
+    assert len(data.items["z/good.jpg"].boxes) == 1
+
+
 @pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (f"a/a.jpg\n2\n{FACE}\nb/b.jpg\n0\n", "line 4: 'b/b.jpg' is no face.*fewer faces than were announced"),
-        (f"a/a.jpg\n1\n{FACE}\n{FACE}\nb/b.jpg\n0\n", "line 4: .* is no photograph; are there more faces"),
-        (f"a/a.jpg\n3\n{FACE}\n", "line 4: the list ends"),
-        ("a/a.jpg\n", "line 2: the list ends"),
-        (f"a/a.jpg\n-1\n{FACE}\n", "line 2: .* from 0 to 100000"),
-        (f"a/a.jpg\n{'9' * 5000}\n", "line 2: .*is no whole number"),
-        ("a/a.jpg\n1\n4 3 10 6 0 0 0 0 0\n", "line 3: .*ten numbers"),
-        ("a/a.jpg\n1\n4 3 1e1 6 0 0 0 0 0 0\n", "line 3: '1e1' is no whole number"),
-        (f"a/a.jpg\n1\n{10**17} 3 10 6 0 0 0 0 0 0\n", "line 3: 1000"),
-        ("a/a.jpg\n1\n4 3 10 6 0 0 0 7 0 0\n", "line 3: 7 is no whole number from 0 to 1"),
-        (f"a/a.jpg\n1\n{FACE}\na/a.jpg\n1\n{FACE}\n", "line 4: 'a/a.jpg' comes twice"),
-    ],
+    ("text", "reason"), [*((text, reason) for text, _, reason in BAD), ("<html>\n</html>", "no photograph's name")]
 )
-def test_counts_that_do_not_add_up_are_a_sentence(raw, text, reason):
-    with pytest.raises(Error, match=f"not WIDER FACE's list of boxes: {reason}"):
+def test_a_list_without_an_entry_that_can_be_used_is_a_sentence(raw, text, reason):
+    with pytest.raises(Error, match=rf"not WIDER FACE's list of boxes: line \d of the list: .*{reason}"):
         faces(raw, text)
 
 
