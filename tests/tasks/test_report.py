@@ -184,18 +184,25 @@ def test_a_result_that_is_not_json(profile):
 
 def test_benchmarks_are_shown_where_there_are_any(profile):
     assert page(profile).find("section", id="benchmarks") is None
+    origin = {"git_commit": "0123456789", "device": "cpu (one)"}
     rows = [
-        {"name": "targets", "ratio": 3.4, "spread": [3.1, 3.6], "floor": 3.0, "description": "against a Python loop"},
-        {"name": "rebuild", "seconds": 2.4, "limit": 5, "description": "nothing changed"},
-        {"name": "memory", "megabytes": 812.5, "limit": 1000, "description": "a large picture"},
+        {"name": "targets", "ratio": 3.4, "spread": [3.1, 3.6], "floor": 3.0, "description": "against a Python loop", **origin},
+        {"name": "slow", "ratio": 2.9, "spread": [2.8, 3.0], "floor": 3.0, "description": "against a peer", **origin},
+        {"name": "plain", "ratio": 1.2, "spread": [1.1, 1.3], "floor": None, "description": "no promise", **origin},
+        {"name": "rebuild", "seconds": 2.4, "limit": 5, "description": "nothing changed", **origin},
+        {"name": "memory", "megabytes": 1812.5, "limit": 1000, "description": "a large picture", **origin},
     ]
     write_json(profile.root / "results" / "bench.json", {"benchmarks": rows})
-    shown = [[cell.text for cell in row.find_all(["th", "td"])] for row in page(profile).select("#benchmarks tbody tr")]
-    assert shown == [
-        ["targets", "against a Python loop", "3.4 ×", "3.1 – 3.6", "≥ 3.0 ×"],
-        ["rebuild", "nothing changed", "2.4 s", "–", "≤ 5 s"],
-        ["memory", "a large picture", "812.5 MB", "–", "≤ 1000 MB"],
+    shown = page(profile).select("#benchmarks tbody tr")
+    where = "cpu (one), 01234567"
+    assert [[cell.text for cell in row.find_all(["th", "td"])] for row in shown] == [
+        ["targets", "against a Python loop", "3.4 ×", "3.1 – 3.6", "≥ 3.0 ×", where],
+        ["slow", "against a peer", "2.9 ×", "2.8 – 3.0", "≥ 3.0 ×", where],
+        ["plain", "no promise", "1.2 ×", "1.1 – 1.3", "–", where],
+        ["rebuild", "nothing changed", "2.4 s", "–", "≤ 5 s", where],
+        ["memory", "a large picture", "1812.5 MB", "–", "≤ 1000 MB", where],
     ]
+    assert [row.th.text for row in shown if row.select(".bad")] == ["slow", "memory"]
 
 
 def test_a_number_of_another_data_set_is_shown_and_not_compared(profile):
