@@ -36,7 +36,7 @@ def load(folder: Path, values: Any) -> config.Profile:
 def test_another_folder_has_not_the_name_of_the_project_s_own(tmp_path: Path) -> None:
     """They would resume from each other's checkpoints and trials."""
     (tmp_path / "sample").mkdir()
-    with pytest.raises(Error, match="sample is the name of the profile of .*rename the folder"):
+    with pytest.raises(Error, match=r"sample is the name of the profile of .*rename the folder"):
         load(tmp_path / "sample", params(root=".."))
     (tmp_path / "mine").mkdir()
     assert load(tmp_path, params()).state("train") != load(tmp_path / "mine", params(root="..")).state("train")
