@@ -263,9 +263,11 @@ def test_duration(seconds, words):
 
 def test_a_system_has_one_row_with_its_best_experiment(profile):
     params = yaml.safe_load((profile.folder / "params.yaml").read_text())
-    params["experiments"]["better"] = params["experiments"]["classes"]
+    params["experiments"]["better"] = params["experiments"]["pairs"]
     (profile.folder / "params.yaml").write_text(yaml.safe_dump(params))
-    write_json(profile.results("better") / "metrics.json", result("better", "classify", {"accuracy": 0.95}))
+    published = json.loads((profile.results("pairs") / "metrics.json").read_text())["published"]
+    better = result("better", "translate", {"psnr": 35.0, "ssim": 0.95, "l1": 0.01}, published)
+    write_json(profile.results("better") / "metrics.json", better)
     soup = page(config.load(profile.folder))
     rows = [(row.th.text, row.th.a["href"], row.td.a.text) for row in soup.select("#systems tbody tr")]
     assert rows == [("cnn", "#better", "better")]

@@ -10,6 +10,7 @@ import yaml
 from tasks import config, light, promote
 from tasks.codec import file, library
 from tasks.common.errors import Error
+from tasks.common.files import sha256, write_json
 from tasks.learning import weights
 from tasks.profile import Profile
 from tests.tasks.codec.test_file import photograph, save
@@ -42,7 +43,9 @@ def profile_of_both(folder: Path) -> tuple[Profile, list[Path]]:
         folder / "models" / "weights" / "codec.safetensors",
         folder / "results" / "codec" / "weights" / "seed-0.safetensors",
     )
-    return config.load(folder), save_both(carried, trained)
+    both = save_both(carried, trained)
+    write_json(carried.with_suffix(".json"), {"sha256": sha256(carried)})
+    return config.load(folder), both
 
 
 def test_the_first_writes_and_each_opens_its_own(both: list[Path]) -> None:

@@ -118,7 +118,7 @@ def test_descent_descends(network: Features, recipe: str, optimizer: str) -> Non
         steps=40,
         content=1e-3,
         style=(1e3,),
-        variation=1e-3,
+        variation=1e-4,
         optimizer=optimizer,
         start="noise",  # type: ignore[arg-type]
     )
