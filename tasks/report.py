@@ -54,7 +54,7 @@ def report(profile: Profile) -> Path:
     write_text(folder / "table.csv", text)
 
     verdicts = _verdicts(profile)
-    systems = sections.systems(profile, results)
+    systems = sections.systems(results)
     best = {row["experiment"] for row in systems}
     # Most of the time goes to making pictures smaller, which Pillow does beside Python.
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -66,7 +66,7 @@ def has_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and torch.backends.mkldnn.is_available():
         able = torch.cpu.get_capabilities()
-        if able["architecture"] == "x86_64" and not able["avx512_bf16"]:
+        if able.get("architecture") == "x86_64" and not able.get("avx512_bf16"):
             return False
         try:
             return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

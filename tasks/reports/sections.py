@@ -107,7 +107,7 @@ def peers(profile: Profile, result: Mapping[str, Any]) -> list[Comparison]:
     ]
 
 
-def systems(profile: Profile, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def systems(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row a system: its best experiment, and the others as its variants.
 
     What was published was measured on one kind of target: where some experiments of a system stand beside published numbers, one of them is

@@ -1,8 +1,7 @@
 """Which experiment stands for its system in the report's first table."""
 
-from typing import Any, cast
+from typing import Any
 
-from tasks.profile import Profile
 from tasks.reports import sections
 
 PUBLISHED = [{"metric": "psnr", "value": 21.55, "source": "its authors", "note": ""}]
@@ -16,7 +15,7 @@ def result(system: str, psnr: float, dataset: str = "coco-mini", published: list
 
 
 def best(results: dict[str, dict[str, Any]]) -> dict[str, tuple[str, list[str]]]:
-    rows = sections.systems(cast(Profile, None), results)
+    rows = sections.systems(results)
     return {row["system"]: (row["experiment"], row["variants"]) for row in rows}
 
 
