@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+import skimage.data
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +101,28 @@ def test_of_boxes_that_are_alike_or_within_one_another_the_surest_stays(
         assert surer[4] > box[4]
         assert shared / (sum(areas) - shared) <= overlap + 1e-6
         assert shared <= inside * areas[1] + 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [20, 60])
+def test_small_faces_are_found_in_a_photograph_of_twelve_megapixels(side: int) -> None:
+    card = weights.card(WEIGHTS)["calibration"]
+    faces = Faces.load(WEIGHTS, FindFaces.model_validate({key: card[key] for key in FindFaces.model_fields if key in card}))
+    astronaut = skimage.data.astronaut()
+    left, top, right, bottom, _ = faces.detect([astronaut])[0][0]
+    scale = side / ((right - left) * (bottom - top)) ** 0.5
+    small = cv2.resize(astronaut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    # A landscape without faces, mirrored until it fills the photograph.
+    landscape = skimage.data.rocket()[:120]
+    photograph = np.pad(landscape, ((0, 3000 - landscape.shape[0]), (0, 4000 - landscape.shape[1]), (0, 0)), "symmetric")
+    places = [(200, 150), (1800, 2900), (2500, 700)]
+    for y, x in places:
+        photograph[y : y + small.shape[0], x : x + small.shape[1]] = small
+    found = faces.detect([photograph])[0]
+    assert len(found) == len(places)
+    for y, x in places:
+        expected = x + (left + right) / 2 * scale, y + (top + bottom) / 2 * scale
+        assert min(np.hypot(*np.subtract(middle(box), expected)) for box in found) < side / 2
 
 
 def test_ultralytics_does_not_replace_pillow() -> None:
