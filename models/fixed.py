@@ -7,7 +7,6 @@ nor threads, nor fused operations change a bit, and no library has a mode in whi
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 FRACTION = 8  # bits of values
 WEIGHT_FRACTION = 12  # bits of weights
