@@ -7,11 +7,11 @@ nor threads, nor fused operations change a bit, and no library has a mode in whi
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 FRACTION = 8  # bits of values
 WEIGHT_FRACTION = 12  # bits of weights
 LARGEST, LARGEST_WEIGHT, MOST_INPUTS = 2**21, 2**15, 2**14
+STRIP = 512  # places whose sums are formed at a time
 
 
 def integers(x: Tensor, fraction: int = FRACTION) -> Tensor:
@@ -25,43 +25,56 @@ class Fixed:
     def __init__(self) -> None:
         self.weights: dict[nn.Conv2d, tuple[Tensor, Tensor]] = {}
 
-    def of(self, module: nn.Conv2d) -> tuple[Tensor, Tensor]:
-        """The integers of a convolution: weights (out, inputs) and biases (out, 1), the latter in units of 2**-20.
+    @staticmethod
+    def of(module: nn.Conv2d) -> tuple[Tensor, Tensor]:
+        """The integers of a convolution: weights (taps, out, inputs) and biases (out,), the latter in units of 2**-20.
 
         Raises ValueError for one of too many inputs, whose sums might not be exact.
         """
+        assert module.bias is not None
+        if (inputs := module.weight[0].numel()) >= MOST_INPUTS:
+            raise ValueError(f"a sum over {inputs} inputs may not be exact; allowed: fewer than {MOST_INPUTS}")
+        # A matrix for each place of the kernel.
+        taps = integers(module.weight.detach(), WEIGHT_FRACTION).flatten(2).permute(2, 0, 1).contiguous()
+        bias = integers(module.bias.detach(), FRACTION + WEIGHT_FRACTION)
+        return taps.clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT), bias.clamp(-(2.0**50), 2.0**50)
+
+    def _scaled(self, module: nn.Conv2d) -> tuple[Tensor, Tensor]:
+        """Weights (taps, inputs, out) and biases (out,) whose sums are values, and half a unit more, so that rounding is to take the floor.
+
+        Division by a power of two is exact.
+        """
         if module not in self.weights:
-            assert module.bias is not None
-            # (taps, out, inputs): a matrix for each place of the kernel.
-            taps = integers(module.weight.detach(), WEIGHT_FRACTION).clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)
-            taps = taps.flatten(2).permute(2, 0, 1).contiguous()
-            if taps[0, 0].numel() * len(taps) >= MOST_INPUTS:
-                raise ValueError(
-                    f"a sum over {taps[0, 0].numel() * len(taps)} inputs may not be exact; allowed: fewer than {MOST_INPUTS}"
-                )
-            bias = integers(module.bias.detach()[:, None], FRACTION + WEIGHT_FRACTION)
-            self.weights[module] = taps, bias.clamp(-(2.0**50), 2.0**50)
+            taps, bias = self.of(module)
+            unit = 2.0**WEIGHT_FRACTION
+            self.weights[module] = taps.mT.contiguous() / unit, (bias + unit / 2) / unit
         return self.weights[module]
 
     @torch.inference_mode()
     def __call__(self, module: nn.Conv2d, x: Tensor) -> Tensor:
-        """(1, C, H, W) to (1, C', H, W), float64, of convolutions whose output has the input's size."""
-        taps, bias = self.of(module)
+        """(1, C, H, W) to (1, C', H, W), float64 and channels last, of convolutions whose output has the input's size."""
+        taps, bias = self._scaled(module)
         height, width = x.shape[2:]
         border = module.kernel_size[0] // 2
-        x = x.double().clamp(-LARGEST, LARGEST)
-        if not border:
-            return _rounded(torch.addmm(bias, taps[0], x[0].flatten(1))).view(1, -1, height, width)
-        # Rows one behind the other, with a border between them: each place of the kernel sees the same values, shifted.
         wide = width + 2 * border
-        flat = F.pad(x, (border,) * 4)[0].flatten(1)
-        flat = F.pad(flat, (0, 2 * border))
-        sums = bias.expand(-1, height * wide).contiguous()
-        for place, tap in enumerate(taps):
-            row, column = divmod(place, module.kernel_size[1])
-            sums.addmm_(tap, flat[:, row * wide + column :][:, : height * wide])
-        return _rounded(sums.view(len(sums), height, wide)[:, :, :width])[None]
-
-
-def _rounded(sums: Tensor) -> Tensor:
-    return (sums * 2.0**-WEIGHT_FRACTION).add_(0.5).floor_().clamp_(-LARGEST, LARGEST)
+        places = x[0].permute(1, 2, 0)
+        if border:
+            # Rows one behind the other, with a border between them: each tap of the kernel sees the same values, shifted.
+            padded = torch.zeros(height + 2 * border + 1, wide, x.shape[1], dtype=torch.float64)
+            padded[border : border + height, border : border + width] = places
+            places = padded
+        places = places.flatten(0, 1)
+        result = torch.empty(height * wide, len(bias), dtype=torch.float64)
+        # As many at a time as stay in a processor's cache from the first tap until they are rounded.
+        reach = 2 * border * (wide + 1)
+        strip = torch.empty(STRIP + reach, x.shape[1], dtype=torch.float64)
+        for first in range(0, len(result), STRIP):
+            sums = result[first : first + STRIP]
+            many = len(sums)
+            seen = strip[: many + reach].copy_(places[first : first + many + reach]).clamp_(-LARGEST, LARGEST)
+            torch.addmm(bias, seen[:many], taps[0], out=sums)
+            for place, tap in enumerate(taps[1:], 1):
+                row, column = divmod(place, module.kernel_size[1])
+                sums.addmm_(seen[row * wide + column :][:many], tap)
+            sums.floor_().clamp_(-LARGEST, LARGEST)
+        return result.view(height, wide, -1)[:, :width].permute(2, 0, 1)[None]

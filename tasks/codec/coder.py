@@ -8,6 +8,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from functools import cache
+from itertools import pairwise
 
 import constriction
 import numpy as np
@@ -73,13 +74,16 @@ class Coder(ABC):
         table, base = tables(means, scales)
         order = np.argsort(table, kind="stable")
         edges = np.flatnonzero(np.diff(table[order])) + 1
-        symbols = np.empty(len(table), np.int32)
         far = _REACHES[table // EIGHTHS]
+        symbols = np.empty(len(table), np.int32)
         if values is not None:
             offsets = values.astype(np.int32) - base
             symbols = np.where(np.abs(offsets) > far, 2 * far + 1, offsets + far)
-        for places in np.split(order, edges) if len(order) else []:
-            symbols[places] = self.symbols(_model(int(table[places[0]])), symbols[places])
+        # Those of one table stand together.
+        sorted_symbols = symbols[order]
+        for first, last in pairwise((0, *edges.tolist(), len(order))) if len(order) else ():
+            sorted_symbols[first:last] = self.symbols(_model(int(table[order[first]])), sorted_symbols[first:last])
+        symbols[order] = sorted_symbols
         found = base + symbols - far
         escaped = np.flatnonzero(symbols == 2 * far + 1)
         if len(escaped):

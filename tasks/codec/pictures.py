@@ -15,13 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.codec import ANCHORS, BLOCK, CHANNELS, LEVELS, MULTIPLE, QUALITIES, Codec, weight
-from models.coefficients import around, bits, board
+from models.coefficients import bits, board
 from models.fixed import FRACTION, LARGEST, WEIGHT_FRACTION, Fixed, integers
 from tasks.codec import coder, thrift
 from tasks.learning.tensors import autocast
 
 # Pixels a side of a tile: part of the format.
 TILE = 512
+# Blocks a side that the synthesis makes pixels of at a time: the pixels are the same for any number.
+SYNTHESIS = 96
 # Blocks of coefficients a side that the hyperprior has one place for.
 CELL = MULTIPLE // BLOCK
 
@@ -109,7 +111,7 @@ class Pictures:
             raise ValueError("its integers are not those that were coded")
         result = np.empty((rows * MULTIPLE, columns * MULTIPLE, 3), np.uint8)
         steps = (self.steps[quality] * 2.0 ** (FRACTION - WEIGHT_FRACTION))[:, None, None]
-        for tile in tiles(values.shape[2], values.shape[3], TILE // BLOCK, len(self.network.synthesis.blocks)):
+        for tile in tiles(values.shape[2], values.shape[3], SYNTHESIS, len(self.network.synthesis.blocks)):
             # Units: coefficients and pixels 2**-8 of sixteen grey levels.
             scaled = values[:, :, *tile.seen].double().mul_(steps).add_(0.5).floor_()
             found = self.network.synthesise(scaled, self._plane(quality, scaled), self.fixed)[0]
@@ -179,23 +181,30 @@ class Pictures:
         """Write or read a tile's coefficients, into `values` (1, 192, H + 2, W + 2). Returns the checksum of all integers so far."""
         second = board(*features.shape[2:])
         wide = F.pad(features, (1, 1, 1, 1))
+        # Of each place, with those of the border, its row of coefficients.
+        rows = _rows(values).contiguous()
+        numbers = torch.arange(len(rows)).view(values.shape[2:])
+        inner = numbers[1:-1, 1:-1]
+        beside = torch.stack([numbers[:-2, 1:-1], numbers[2:, 1:-1], numbers[1:-1, :-2], numbers[1:-1, 2:]], -1)
         start = 0
         for group, size in zip(self.network.groups, self.network.sizes):
             own = slice(start, start + size)
-            known = group.known(wide, _seen(values[:, :start]), self.fixed)[:, :, 1:-1, 1:-1]  # type: ignore[operator]
+            coarser = _seen(rows[:, :start]).view(*values.shape[2:], -1).permute(2, 0, 1)[None]
+            known = _rows(group.known(wide, coarser, self.fixed))  # type: ignore[operator]
             for half in (~second, second):
-                beside = torch.zeros(1, features.shape[1], 1, int(half.sum())) if self.network.context else None
-                if half is second and self.network.context:
-                    near = around(_seen(values[:, own]))[:, :, 1:-1, 1:-1]
-                    beside = group.neighbours(near[:, :, half][:, :, None], self.fixed)  # type: ignore[operator]
-                means, scales = (
-                    x[0, :, 0].numpy().astype(np.int32) for x in group(known[:, :, half][:, :, None], beside, self.fixed)
-                )
+                here = inner[half]
+                near = None
+                if self.network.context:
+                    near = torch.zeros(1, features.shape[1], 1, len(here), dtype=torch.float64)
+                    if half is second:
+                        near = group.neighbours(_line(_seen(rows[:, own])[beside[half]].flatten(1)), self.fixed)  # type: ignore[operator]
+                means, scales = (x[0, :, 0].numpy().astype(np.int32, "C") for x in group(_line(known[here]), near, self.fixed))
                 chosen = None if exact is None else thrift.rounded(exact[own, half].numpy(), means, scales, costs[own].numpy())
                 found = code.code(means.ravel(), scales.ravel(), None if chosen is None else chosen.ravel())
                 checksum = zlib.crc32(found.astype("<i4").tobytes(), checksum)
-                values[0, own, 1:-1, 1:-1][:, half] = torch.from_numpy(found.astype(np.int16)).view(size, -1)
+                rows[here, own] = torch.from_numpy(found.astype(np.int16)).view(size, -1).t()
             start += size
+        values[..., 1:-1, 1:-1] = rows[inner].permute(2, 0, 1)
         return checksum
 
 
@@ -204,6 +213,16 @@ LOGARITHMS = torch.from_numpy(np.rint(np.log2(1 + np.arange(coder.LARGEST + 2)) 
 
 
 def _seen(values: Tensor) -> Tensor:
-    """Integers as contexts see them, in units of 2**-8: themselves, and their logarithms with their signs."""
+    """Integers (N, C) as contexts see them, (N, 2 C) in units of 2**-8: themselves, and their logarithms with their signs."""
     plain = values.float()
     return torch.cat([plain * 2**FRACTION, torch.copysign(LOGARITHMS[values.int().abs()], plain)], 1)
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """(1, C, H, W) as a row of channels for each place, (H W, C)."""
+    return maps[0].permute(1, 2, 0).flatten(0, 1)
+
+
+def _line(rows: Tensor) -> Tensor:
+    """Rows of channels (N, C) as places beside one another, (1, C, 1, N)."""
+    return rows.t()[None, :, None]
