@@ -101,7 +101,9 @@ def style(
     backbone: Annotated[str, typer.Option(help=", ".join(BACKBONES))] = "squeezenet",
     strength: Annotated[float, typer.Option(help="a factor of the style's weight")] = 1.0,
     steps: Annotated[int, typer.Option(help=f"1 to {painting.STEPS}")] = 100,
-    optimizer: Annotated[str, typer.Option(help="lbfgs, adam")] = "lbfgs",
+    optimizer: Annotated[
+        str, typer.Option(help="lbfgs, adam, or annealed: Adam whose rate falls, the best in the end of a thousand steps")
+    ] = "lbfgs",
     scales: Annotated[int, typer.Option(min=1, max=5, help="sizes that it is painted at, each twice the one before")] = 2,
     size: Annotated[int, typer.Option(help=f"pixels of the long side, up to {painting.LARGEST}")] = 512,
     colours: Annotated[bool, typer.Option("--keep-colours", help="of the photograph")] = False,

@@ -127,17 +127,18 @@ def _animate(frames: Sequence[np.ndarray], path: Any) -> None:
 def _compared(
     network: Features, content: Tensor, styles: list[tuple[Tensor, float]], settings: Settings, block: Block
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """After which share of Adam's steps L-BFGS is where Adam is in the end, at one scale and at two; 1 where half of them are not enough.
+    """After which share of Adam's steps other ways of descent are where Adam is in the end; 1 where half of them are not enough.
 
-    Beside it its objective then, as a share of Adam's last. An L-BFGS step computes the losses and their gradient once, as Adam's does.
+    Beside it their objective then, as a share of Adam's last. A step of any computes the losses and their gradient once.
     """
     ways = {
-        "Adam": replace(settings, optimizer="adam", scales=1),
-        "L-BFGS": replace(settings, optimizer="lbfgs", scales=1),
-        "L-BFGS, two scales": replace(settings, optimizer="lbfgs", scales=2),
+        "Adam": ("adam", replace(settings, optimizer="adam", scales=1)),
+        "L-BFGS": ("lbfgs", replace(settings, optimizer="lbfgs", scales=1)),
+        "L-BFGS, two scales": ("scales", replace(settings, optimizer="lbfgs", scales=2)),
+        "Adam, falling rate": ("annealed", replace(settings, optimizer="annealed", scales=1)),
     }
     lines, shares, goal = [], dict[str, float](), 0.0
-    for way, chosen in bars.track(list(ways.items()), "ways of descent"):
+    for way, (kind, chosen) in bars.track(list(ways.items()), "ways of descent"):
         steps = block.compared if way == "Adam" else -(-block.compared // 2)
         painting = Painting(network, content, styles, replace(chosen, steps=steps))
         for _ in work.steps(painting):
@@ -148,7 +149,7 @@ def _compared(
         if way == "Adam":
             goal = min(painting.measure()["total"], painting.losses[-1]["total"])
         else:
-            last, kind = painting.losses[-1]["total"], "lbfgs" if way == "L-BFGS" else "scales"
+            last = painting.losses[-1]["total"]
             shares |= {f"steps_{kind}": painting.done / block.compared if last <= goal else 1.0, f"half_{kind}": last / goal}
     return shares, pd.concat(lines, ignore_index=True)
 

@@ -35,7 +35,7 @@ def settings(recipe: str = "squeezenet", backbone: str = "squeezenet", strength:
     known_to_user(backbone, backbones.BACKBONES, "backbone")
     if not 0 < strength <= 1000:
         raise Error(f"strength: {strength}, but allowed is what lies above 0, up to 1000")
-    for word, allowed in (("optimizer", ("adam", "lbfgs")), ("start", ("content", "noise"))):
+    for word, allowed in (("optimizer", ("adam", "lbfgs", "annealed")), ("start", ("content", "noise"))):
         known_to_user(changes.get(word, allowed[0]), allowed, word)
     content, style, variation = WEIGHTS[recipe]
     unit = None if backbone == OWN and recipe == OWN else UNITS[recipe]

@@ -35,9 +35,9 @@ class Block(BaseModel):
     mixed: bool = Field(True, description="whether the first content is painted in all styles at once, too")
     size: int = Field(192, ge=64, le=1024, description="pixels of a side")
     steps: int = Field(200, ge=2)
-    optimizer: Literal["adam", "lbfgs"] = "adam"
+    optimizer: Literal["adam", "lbfgs", "annealed"] = "adam"
     scales: int = Field(1, ge=1, le=4, description="sizes that a picture is painted at, each twice the one before")
-    compared: int = Field(200, ge=2, description="steps of Adam, whose objective L-BFGS and several scales are to reach in fewer")
+    compared: int = Field(200, ge=2, description="steps of Adam, whose objective the other ways of descent are to reach in fewer")
     content: float | None = Field(None, ge=0, description="weight; the recipe's by default")
     style: tuple[float, ...] | None = Field(None, description="weights, a layer each or one for all; the recipe's by default")
     variation: float | None = Field(None, ge=0, description="weight; the recipe's by default")
@@ -90,12 +90,25 @@ METRICS = (
         tolerance=0.2,
     ),
     Metric("half_scales", "its objective then, share of Adam's last", 100, 1, "%", less_is_better=True, tolerance=0.1),
+    Metric(
+        "steps_annealed",
+        "Adam with a falling rate, share of Adam's steps to its objective",
+        100,
+        1,
+        "%",
+        less_is_better=True,
+        headline=True,
+        tolerance=0.2,
+    ),
+    Metric("half_annealed", "its objective then, share of Adam's last", 100, 1, "%", less_is_better=True, tolerance=0.1),
 )
 PAGE = "Paint"
 FIGURES = (
     Figure("triples.png", "Photographs, styles, and the photographs in these styles; last, all styles at once.", pixels=True),
     Figure("steps.webp", "The first photograph while it is painted.", pixels=True),
-    Figure("losses.png", "The published objective step by step: Adam, L-BFGS, and L-BFGS at two scales."),
+    Figure(
+        "losses.png", "The published objective step by step: Adam, L-BFGS, L-BFGS at two scales, and Adam with a falling rate."
+    ),
 )
 
 

@@ -109,7 +109,7 @@ def test_two_styles_by_halves_of_one_are_that_style(first: float, second: float)
         del BACKBONES["tiny"]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "annealed"])
 @pytest.mark.parametrize("recipe", ["squeezenet", "vgg19"])
 def test_descent_descends(network: Features, recipe: str, optimizer: str) -> None:
     chosen = Settings(
@@ -134,7 +134,7 @@ def test_descent_descends(network: Features, recipe: str, optimizer: str) -> Non
     assert shown.max() <= 1
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "annealed"])
 def test_a_painting_goes_on_as_if_it_had_never_stopped(network: Features, optimizer: str) -> None:
     chosen = Settings(backbone="small", steps=12, optimizer=optimizer, scales=2, start="noise")  # type: ignore[arg-type]
     content, styles = picture(1, 160, 130), [(picture(2, 100, 140), 1.0)]

@@ -29,7 +29,7 @@ def test_it_paints_and_measures(make_study: Callable[..., Profile]) -> None:
     assert result["published"] == []
     metrics = result["metrics"]
     assert metrics["left"] < 1
-    for way in ("lbfgs", "scales"):
+    for way in ("lbfgs", "scales", "annealed"):
         assert 0 < metrics[f"steps_{way}"] <= 1
         assert (metrics[f"half_{way}"] <= 1) == (metrics[f"steps_{way}"] < 1)
     table = pd.read_csv(folder / "tables" / "paintings.csv")
