@@ -96,7 +96,9 @@ class Pictures:
     @torch.inference_mode()
     def _write(self, writer: coder.Writer, pixels: np.ndarray, quality: int) -> tuple[Tensor, Tensor, int]:
         """Coefficients and hyperprior as they were written, and their checksum."""
-        exact, hyper = self._analyse(torch.from_numpy(np.require(pixels, requirements="W")).permute(2, 0, 1)[None], quality)
+        # What is beyond the edges is as the edges are.
+        whole = np.pad(pixels, [*((0, -side % MULTIPLE) for side in pixels.shape[:2]), (0, 0)], "edge")
+        exact, hyper = self._analyse(torch.from_numpy(whole).permute(2, 0, 1)[None], quality)
         values, checksum = self._run(writer, quality, hyper, exact)
         return values, hyper, checksum
 
@@ -113,7 +115,9 @@ class Pictures:
         steps = (self.steps[quality] * 2.0 ** (FRACTION - WEIGHT_FRACTION))[:, None, None]
         for tile in tiles(values.shape[2], values.shape[3], SYNTHESIS, len(self.network.synthesis.blocks)):
             # Units: coefficients and pixels 2**-8 of sixteen grey levels.
-            scaled = values[:, :, *tile.seen].double().mul_(steps).add_(0.5).floor_()
+            scaled = (
+                values[:, :, *tile.seen].contiguous(memory_format=torch.channels_last).double().mul_(steps).add_(0.5).floor_()
+            )
             found = self.network.synthesise(scaled, self._plane(quality, scaled), self.fixed)[0]
             place = [slice(BLOCK * s.start, BLOCK * s.stop) for s in (tile.rows, tile.columns)]
             inner = [slice(BLOCK * s.start, BLOCK * s.stop) for s in tile.inner]
@@ -136,18 +140,21 @@ class Pictures:
 
     def _plane(self, quality: int, like: Tensor) -> Tensor:
         """The quality as a channel, as the network knows it: 0 to 1, in units of 2**-8."""
-        return torch.full((1, 1, *like.shape[2:]), float((quality * (1 << FRACTION) + QUALITIES // 2) // QUALITIES))
+        known = float((quality * (1 << FRACTION) + QUALITIES // 2) // QUALITIES)
+        return torch.full((1, *like.shape[2:], 1), known).permute(0, 3, 1, 2)
 
     def _analyse(self, image: Tensor, quality: int) -> tuple[Tensor, Tensor]:
-        """Coefficients, not yet rounded, and the rounded hyperprior of uint8 (1, 3, H, W), a tile at a time with what its pixels see."""
-        height, width = (side + -side % MULTIPLE for side in image.shape[2:])
+        """Coefficients, not yet rounded, and the rounded hyperprior of uint8 (1, 3, H, W), a tile at a time with what its pixels see.
+
+        Sides are multiples of 32.
+        """
+        height, width = image.shape[2:]
         levels = torch.tensor([quality * (ANCHORS - 1) / QUALITIES])
         edge = -(-BLOCK * len(self.network.analysis.blocks) // MULTIPLE) * MULTIPLE
-        rows, columns = (torch.arange(n).clamp(max=m - 1) for n, m in zip((height, width), image.shape[2:]))
         exact = torch.empty(1, CHANNELS, height // BLOCK, width // BLOCK)
         hyper = torch.empty(1, len(self.prior[0]), height // MULTIPLE, width // MULTIPLE)
         for tile in tiles(height, width, TILE, edge):
-            part = image[:, :, rows[tile.seen[0]]][:, :, :, columns[tile.seen[1]]].float() / 255
+            part = image[:, :, *tile.seen].contiguous().float().div_(255)
             with autocast(part.device, self.precision):
                 found = self.network.analyse(part, levels)
                 found = found[:, :, *(slice(s.start // BLOCK, s.stop // BLOCK) for s in tile.inner)]
@@ -180,7 +187,7 @@ class Pictures:
     ) -> int:
         """Write or read a tile's coefficients, into `values` (1, 192, H + 2, W + 2). Returns the checksum of all integers so far."""
         second = board(*features.shape[2:])
-        wide = F.pad(features, (1, 1, 1, 1))
+        wide = F.pad(features, (1, 1, 1, 1)).contiguous(memory_format=torch.channels_last)
         # Of each place, with those of the border, its row of coefficients.
         rows = _rows(values).contiguous()
         numbers = torch.arange(len(rows)).view(values.shape[2:])
@@ -195,7 +202,7 @@ class Pictures:
                 here = inner[half]
                 near = None
                 if self.network.context:
-                    near = torch.zeros(1, features.shape[1], 1, len(here), dtype=torch.float64)
+                    near = _line(torch.zeros(len(here), features.shape[1], dtype=torch.float64))
                     if half is second:
                         near = group.neighbours(_line(_seen(rows[:, own])[beside[half]].flatten(1)), self.fixed)  # type: ignore[operator]
                 means, scales = (x[0, :, 0].numpy().astype(np.int32, "C") for x in group(_line(known[here]), near, self.fixed))
@@ -225,4 +232,4 @@ def _rows(maps: Tensor) -> Tensor:
 
 def _line(rows: Tensor) -> Tensor:
     """Rows of channels (N, C) as places beside one another, (1, C, 1, N)."""
-    return rows.t()[None, :, None]
+    return rows[None, None].permute(0, 3, 1, 2)
