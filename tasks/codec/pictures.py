@@ -96,9 +96,7 @@ class Pictures:
     @torch.inference_mode()
     def _write(self, writer: coder.Writer, pixels: np.ndarray, quality: int) -> tuple[Tensor, Tensor, int]:
         """Coefficients and hyperprior as they were written, and their checksum."""
-        # What is beyond the edges is as the edges are.
-        whole = np.pad(pixels, [*((0, -side % MULTIPLE) for side in pixels.shape[:2]), (0, 0)], "edge")
-        exact, hyper = self._analyse(torch.from_numpy(whole).permute(2, 0, 1)[None], quality)
+        exact, hyper = self._analyse(pixels, quality)
         values, checksum = self._run(writer, quality, hyper, exact)
         return values, hyper, checksum
 
@@ -143,11 +141,11 @@ class Pictures:
         known = float((quality * (1 << FRACTION) + QUALITIES // 2) // QUALITIES)
         return torch.full((1, *like.shape[2:], 1), known).permute(0, 3, 1, 2)
 
-    def _analyse(self, image: Tensor, quality: int) -> tuple[Tensor, Tensor]:
-        """Coefficients, not yet rounded, and the rounded hyperprior of uint8 (1, 3, H, W), a tile at a time with what its pixels see.
-
-        Sides are multiples of 32.
-        """
+    def _analyse(self, pixels: np.ndarray, quality: int) -> tuple[Tensor, Tensor]:
+        """Coefficients, not yet rounded, and the rounded hyperprior of uint8 (H, W, 3), a tile at a time with what its pixels see."""
+        # What is beyond the edges is as the edges are.
+        whole = np.pad(pixels, [*((0, -side % MULTIPLE) for side in pixels.shape[:2]), (0, 0)], "edge")
+        image = torch.from_numpy(whole).permute(2, 0, 1)[None]
         height, width = image.shape[2:]
         levels = torch.tensor([quality * (ANCHORS - 1) / QUALITIES])
         edge = -(-BLOCK * len(self.network.analysis.blocks) // MULTIPLE) * MULTIPLE
