@@ -184,19 +184,21 @@ class Pictures:
         self, code: coder.Coder, features: Tensor, values: Tensor, exact: Tensor | None, costs: Tensor, checksum: int
     ) -> int:
         """Write or read a tile's coefficients, into `values` (1, 192, H + 2, W + 2). Returns the checksum of all integers so far."""
-        second = board(*features.shape[2:])
+        later = board(*features.shape[2:]).flatten()
+        first, second = (~later).nonzero()[:, 0], later.nonzero()[:, 0]
+        wanted = None if exact is None else exact.flatten(1)
         wide = F.pad(features, (1, 1, 1, 1)).contiguous(memory_format=torch.channels_last)
         # Of each place, with those of the border, its row of coefficients.
         rows = _rows(values).contiguous()
         numbers = torch.arange(len(rows)).view(values.shape[2:])
-        inner = numbers[1:-1, 1:-1]
-        beside = torch.stack([numbers[:-2, 1:-1], numbers[2:, 1:-1], numbers[1:-1, :-2], numbers[1:-1, 2:]], -1)
+        inner = numbers[1:-1, 1:-1].flatten()
+        beside = torch.stack([numbers[:-2, 1:-1], numbers[2:, 1:-1], numbers[1:-1, :-2], numbers[1:-1, 2:]], -1).flatten(0, 1)
         start = 0
         for group, size in zip(self.network.groups, self.network.sizes):
             own = slice(start, start + size)
             coarser = _seen(rows[:, :start]).view(*values.shape[2:], -1).permute(2, 0, 1)[None]
             known = _rows(group.known(wide, coarser, self.fixed))  # type: ignore[operator]
-            for half in (~second, second):
+            for half in (first, second):
                 here = inner[half]
                 near = None
                 if self.network.context:
@@ -204,12 +206,16 @@ class Pictures:
                     if half is second:
                         near = group.neighbours(_line(_seen(rows[:, own])[beside[half]].flatten(1)), self.fixed)  # type: ignore[operator]
                 means, scales = (x[0, :, 0].numpy().astype(np.int32, "C") for x in group(_line(known[here]), near, self.fixed))
-                chosen = None if exact is None else thrift.rounded(exact[own, half].numpy(), means, scales, costs[own].numpy())
+                chosen = (
+                    None
+                    if wanted is None
+                    else thrift.rounded(wanted[own].index_select(1, half).numpy(), means, scales, costs[own].numpy())
+                )
                 found = code.code(means.ravel(), scales.ravel(), None if chosen is None else chosen.ravel())
                 checksum = zlib.crc32(found.astype("<i4").tobytes(), checksum)
                 rows[here, own] = torch.from_numpy(found.astype(np.int16)).view(size, -1).t()
             start += size
-        values[..., 1:-1, 1:-1] = rows[inner].permute(2, 0, 1)
+        values[..., 1:-1, 1:-1] = rows.view(*values.shape[2:], -1)[1:-1, 1:-1].permute(2, 0, 1)
         return checksum
 
 
