@@ -13,6 +13,8 @@ from tasks.reports.sections import SHOWN, inlined
 
 # The heading of studies that name none.
 PAGE = "Studies"
+# From here on a number has an exponent.
+LARGE = 1e6
 
 
 def results(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -63,7 +65,8 @@ def _number(metric: Metric, result: Mapping[str, Any]) -> str:
     if metric.name not in result["metrics"]:
         return "–"
     shown = number(metric, result)
-    return f"{shown.text} {shown.unit}".strip()
+    value = shown.value * metric.factor
+    return f"{f'{value:.3e}' if abs(value) >= LARGE else shown.text} {shown.unit}".strip()
 
 
 def _block(profile: Profile, name: str, module: Any, result: Mapping[str, Any]) -> dict[str, Any]:

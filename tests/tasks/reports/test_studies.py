@@ -25,7 +25,7 @@ def test_blocks_of_one_study_that_measure_different_things_stay_aligned(make_stu
     common = {"val_metrics": {}, "dataset": "d", "networks": {"network": "n"}}
     found = {
         "first": {**common, "metrics": PHOTOGRAPHS},
-        "paint": {**common, "metrics": {"left": 0.2}, "system": "style-vgg19", "backbone": "vgg19"},
+        "paint": {**common, "metrics": {"left": 0.2, "loss_start": 1.2e11}, "system": "style-vgg19", "backbone": "vgg19"},
         "second": {**common, "metrics": LABELLED},
     }
     inside, paint = studies.pages(config.load(profile.folder), found)
@@ -40,6 +40,7 @@ def test_blocks_of_one_study_that_measure_different_things_stay_aligned(make_stu
     }
     (painted,) = paint["studies"]
     assert painted["blocks"][0]["of"]["backbone"] == "vgg19"
+    assert painted["rows"][0] == {"label": "objective at the start", "numbers": ["1.200e+11"]}
 
 
 def test_metrics_come_in_the_order_of_the_studies(make_study: Callable[..., Profile]) -> None:
