@@ -29,7 +29,7 @@ def run(root: Path) -> list[dict[str, Any]]:
             Image.fromarray(skimage.data.astronaut()).resize(size).save(file, quality=90)
 
         def whole(size: tuple[int, int]) -> int:
-            """Megapixels that were annotated."""
+            """Pixels that were annotated."""
             annotator([photographs.decode(files[size].read_bytes(), "", settings.largest)])
             return size[0] * size[1]
 
@@ -40,7 +40,7 @@ def run(root: Path) -> list[dict[str, Any]]:
                 lambda: whole(SMALL),
                 unit="pixels",
                 description=f"a photograph of {LARGE[0]} x {LARGE[1]} pixels from its file to faces and emotions against one of "
-                f"{SMALL[0]} x {SMALL[1]}, on {threads} threads: pixels a second, which are a ratio of {LARGE[0] * LARGE[1] / SMALL[0] / SMALL[1] / MOST:.1f} "
+                f"{SMALL[0]} x {SMALL[1]}, threads: {threads}; pixels a second, which are a ratio of {LARGE[0] * LARGE[1] / SMALL[0] / SMALL[1] / MOST:.1f} "
                 f"where the large one takes {MOST} times as long",
                 floor=round(LARGE[0] * LARGE[1] / (SMALL[0] * SMALL[1]) / MOST, 2),
             )
