@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from tasks.common.errors import Error
 from tasks.common.files import sha256, write_json
 from tasks.imaging.images import resize, write_png
 from tasks.inside import backbones, work
-from tasks.inside.style import RECIPES, SMALLEST, Painting, Settings
+from tasks.inside.style import RECIPES, SMALLEST, Optimizer, Painting, Settings
 from tasks.learning import pretrained
 from tasks.learning.tensors import to_bytes, to_float
 from tasks.looks.asked import check_out, check_size, described, photograph, record
@@ -35,7 +35,7 @@ def settings(recipe: str = "squeezenet", backbone: str = "squeezenet", strength:
     known_to_user(backbone, backbones.BACKBONES, "backbone")
     if not 0 < strength <= 1000:
         raise Error(f"strength: {strength}, but allowed is what lies above 0, up to 1000")
-    for word, allowed in (("optimizer", ("adam", "lbfgs", "annealed")), ("start", ("content", "noise"))):
+    for word, allowed in (("optimizer", get_args(Optimizer)), ("start", ("content", "noise"))):
         known_to_user(changes.get(word, allowed[0]), allowed, word)
     content, style, variation = WEIGHTS[recipe]
     unit = None if backbone == OWN and recipe == OWN else UNITS[recipe]
