@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 FOLDER := $(if $(filter sample,$(PROFILE)),.,$(PROFILE))
 
 .DEFAULT_GOAL := help
-GPU_TESTS := tests/tasks/test_gpu.py tests/tasks/common/test_devices.py tests/tasks/faces/test_precision.py tests/tasks/test_sweep.py
+GPU_TESTS := tests/tasks/test_gpu.py tests/tasks/common/test_devices.py tests/tasks/faces/test_precision.py
 
 # The code of this folder counts, whatever is installed.
 export PYTHONPATH := $(CURDIR)

@@ -4,6 +4,7 @@ Noise z becomes a style w by eight linear layers. An image grows out of a learne
 which noise is added, and a learned affine map of w sets each channel's mean and deviation (AdaIN, equation 1). `modulated` scales the
 convolutions' weights by w in place of that (Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, equations 1 to 3).
 The discriminator is a plain one with the deviation over the batch as a channel; the losses are non-saturating, with R1 every 16 steps.
+It may see all images through random changes (`augment`).
 
 Other than published: sizes from 16 px on, no progressive growing, no blur but bilinear resampling, and small
 widths. In: z (N, latent). Out: images (N, C, H, W) in [0, 1]; they lie in [-1, 1] in here.
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import Shape
+from models.diff_augment import diff_augment
 from models.generator import Generator
 
 KIND = "generate"
@@ -191,6 +193,10 @@ class _Leaky(nn.Module):
         return leaky(x)
 
 
+def _as_they_are(x: Tensor) -> Tensor:
+    return x
+
+
 def _deviation(x: Tensor) -> Tensor:
     """The mean deviation over groups of images, as a channel: what tells a generator off that makes the same image again."""
     group = GROUP if len(x) % GROUP == 0 else len(x)
@@ -202,7 +208,9 @@ def _deviation(x: Tensor) -> Tensor:
 class StyleGAN(Generator):
     """`decode`: z to images; `mapping`, `synthesise` and `mix` for what lies between; in training with its adversary."""
 
-    def __init__(self, shape: Shape, latent: int, width: int, modulated: bool, r1: float, every: int) -> None:
+    def __init__(
+        self, shape: Shape, latent: int, width: int, modulated: bool, r1: float, every: int, augment: bool = False
+    ) -> None:
         """Raises ValueError for sides that do not come out of 4 to 7 pixels by doubling."""
         super().__init__(shape, latent)
         sides = [shape.size]
@@ -214,6 +222,7 @@ class StyleGAN(Generator):
         self.generator = Maker(shape.inputs, sides, widths, latent, modulated)
         self.discriminator = Discriminator(shape.inputs, sides, widths)
         self.r1, self.every = r1, every
+        self.shown = diff_augment if augment else _as_they_are
 
     def parts(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "discriminator": self.discriminator}
@@ -239,17 +248,17 @@ class StyleGAN(Generator):
         """The discriminator's step, then the generator's, each where it is due."""
         real = 2 * inputs - 1
         fake = self._fake(len(real))
-        scores = self.discriminator(torch.cat([real, fake.detach().to(real.dtype)])).float()
+        scores = self.discriminator(self.shown(torch.cat([real, fake.detach().to(real.dtype)]))).float()
         real_scores, fake_scores = scores.chunk(2)
         judged = F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean()
         loss = judged
         if self.r1 and updates.every(self.every):
-            loss = judged + self.every * self.r1 / 2 * self._slope(real)
+            loss = judged + self.every * self.r1 / 2 * self._slope(self.shown(real))
         if updates.due("discriminator"):
             updates["discriminator"](loss)
 
         self.discriminator.requires_grad_(False)
-        fooled = F.softplus(-self.discriminator(fake).float()).mean()
+        fooled = F.softplus(-self.discriminator(self.shown(fake)).float()).mean()
         if updates.due("generator"):
             updates["generator"](fooled)
         self.discriminator.requires_grad_(True)
@@ -284,8 +293,9 @@ def build(
     modulated: bool = False,
     r1: NonNegativeFloat = 1.0,
     every: Annotated[int, Field(ge=1)] = 16,
+    augment: bool = False,
 ) -> StyleGAN:
     """`latent`: numbers of z and of w. `width`: channels of the finest maps, doubled twice towards the coarse ones. `modulated`:
     modulated convolutions in place of AdaIN. `r1`: weight of the penalty on the discriminator's slope, counted on every `every`-th
-    batch, so many times as heavy."""
-    return StyleGAN(shape, latent, width, modulated, r1, every)
+    batch, so many times as heavy. `augment`: the discriminator sees images, real and made, as models/diff_augment.py changes them."""
+    return StyleGAN(shape, latent, width, modulated, r1, every, augment)

@@ -85,3 +85,14 @@ def test_annotation_finds_the_same_faces_on_a_gpu_as_on_the_processor(make_profi
         annotate(one, source, tmp_path / str(i), people.QUICK, workers=0) for i, one in enumerate((profile, on_gpu(profile)))
     ]
     assert there[0]["faces"] == there[1]["faces"] == 3
+
+
+def test_trials_share_a_gpu(make_profile: MakeProfile) -> None:
+    needs("ray", "optuna", "mlflow")
+    from tasks.sweep import sweep
+    from tests.sweeps import with_sweep
+
+    profile = on_gpu(with_sweep(make_profile(), resources={"cpu": 1, "gpu": 0.5}))
+    result = sweep(profile, "tiny")
+    assert result["trials"]["failed"] == 0
+    assert "cpu" not in result["device"]

@@ -158,16 +158,6 @@ def test_a_second_run_at_the_same_time_is_refused(make_profile: MakeProfile) -> 
         sweep(profile, "tiny")
 
 
-@pytest.mark.gpu
-def test_trials_share_a_gpu(make_profile: MakeProfile) -> None:
-    profile = with_sweep(make_profile(), resources={"cpu": 1, "gpu": 0.5})
-    params = yaml.safe_load((profile.folder / "params.yaml").read_text())
-    (profile.folder / "params.yaml").write_text(yaml.safe_dump({**params, "device": "cuda"}))
-    result = sweep(config.load(profile.folder), "tiny")
-    assert result["trials"]["failed"] == 0
-    assert "cpu" not in result["device"]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_trials_that_compile_do_not_clash(make_profile: MakeProfile) -> None:
