@@ -7,6 +7,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets import data
 from tasks.faces import conditions
-from tasks.faces.calibration import Calibration, fit_temperature, floor_of, threshold_for
+from tasks.faces.calibration import Calibration, fit_temperature, floor_of, log_loss, threshold_for
 from tasks.faces.emotions import SIZE, Emotions, sharpness
 from tasks.kinds.classify.data import labels as labels_of
 from tasks.profile import Profile
@@ -36,19 +37,24 @@ ACCURACY = 0.75
 def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibration:
     """Choose temperature, conditions, thresholds and the rules of flags on validation; write them to results/<name>/calibration.json.
 
+    A face is read together with its mirror image where that has the lower log loss.
+
     `out`: another folder. Raises Error for an unknown experiment, one that `calibrate` of params.yaml does not name, one that is not
     trained, and one on other data than emotions of grey faces.
     """
     wanted = profile.params.calibrate.get(name)
     if wanted is None:
         raise Error(f"calibrate: no {name!r} there; allowed: {', '.join(profile.params.calibrate) or 'nothing in this profile'}")
-    emotions = trained(profile, name)
     val = data.Data(profile.processed(profile.experiment(name).data), "val")
     labels, faces = labels_of(val), list(val.images[..., 0])
+    emotions = min(
+        (trained(profile, name, Calibration(mirrored=both)) for both in (False, True)), key=partial(_loss, faces, labels)
+    )
+    mirrored = emotions.calibration.mirrored
     seen = worsened(emotions, faces, labels)
     temperature = fit_temperature(seen.logits[seen.whole], labels)
     fitted = conditions.fit(seen.logits / temperature, seen.measures, seen.labels)
-    calibration = Calibration(temperature=temperature, conditions=fitted)
+    calibration = Calibration(mirrored=mirrored, temperature=temperature, conditions=fitted)
     table = seen.answered(calibration)
     threshold = threshold_for(table["confidence"][seen.whole].to_numpy(), wanted.coverage)
     right = table["correct"][seen.whole & (table["confidence"] >= threshold)].mean()
@@ -59,6 +65,7 @@ def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibrati
     least = table["correct"][seen.whole].mean() - wanted.loss
     blurred, shrunk = table[table["side"] == SIZE], table[table["sigma"] == 0]
     calibration = Calibration(
+        mirrored=mirrored,
         temperature=temperature,
         threshold=threshold,
         coverage=float(table["certain"][seen.whole].mean()),
@@ -68,6 +75,12 @@ def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibrati
     )
     write_json((out or profile.results(name)) / "calibration.json", calibration.model_dump())
     return calibration
+
+
+def _loss(faces: list[np.ndarray], labels: np.ndarray, emotions: Emotions) -> float:
+    """The log loss of faces as they are, at the best temperature."""
+    logits = emotions.logits(faces)
+    return log_loss(logits, labels, fit_temperature(logits, labels))
 
 
 def trained(profile: Profile, name: str, calibration: Calibration = Calibration()) -> Emotions:

@@ -15,6 +15,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    mirrored: bool = Field(False, description="logits are the mean over a face and its mirror image")
     temperature: float = Field(1.0, gt=0, description="what logits are divided by")
     threshold: float = Field(0.0, ge=0, le=1, description="below this probability the emotion is uncertain")
     coverage: float = Field(1.0, ge=0, le=1, description="share of the validation faces that the threshold leaves certain")
@@ -38,13 +39,17 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
-    logits = np.asarray(logits, np.float64)
-    rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
-        return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean())
+        return log_loss(logits, labels, np.exp(log_temperature))
 
     return float(np.exp(minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded", options={"xatol": 1e-4}).x))
+
+
+def log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    """The mean log loss of logits (N, K) / temperature for labels (N,), in nats."""
+    rows = np.arange(len(labels))
+    return float(-log_softmax(np.asarray(logits, np.float64) / temperature, axis=1)[rows, labels].mean())
 
 
 def threshold_for(confidence: np.ndarray, coverage: float) -> float:

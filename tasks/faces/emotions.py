@@ -108,7 +108,10 @@ class Emotions:
         """Logits of prepared faces, float32 (B, 48, 48)."""
         images = torch.from_numpy(faces)[:, None].to(self.device)
         with autocast(self.device, self.precision):
-            out: np.ndarray = self.network(images).float().cpu().numpy()
+            logits = self.network(images).float()
+            if self.calibration.mirrored:
+                logits = (logits + self.network(images.flip(3)).float()) / 2
+        out: np.ndarray = logits.cpu().numpy()
         return out
 
 

@@ -99,6 +99,8 @@ def test_the_choice_is_made_on_validation_alone(profile: config.Profile, tmp_pat
     assert chosen.conditions is not None
     assert min(chosen.conditions.threshold) >= chosen.threshold
     assert chosen.temperature != 1
+    # In a mirror these faces are those of other emotions.
+    assert not chosen.mirrored
 
 
 def test_trust_is_measured_on_test(profile: config.Profile) -> None:

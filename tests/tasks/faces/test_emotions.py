@@ -16,6 +16,7 @@ import models
 from benchmarks.emotions import crops as of_a_face
 from tasks.common.errors import Error
 from tasks.faces import emotions
+from tasks.faces.calibration import Calibration
 from tasks.faces.emotions import EMBEDDED, EMOTIONS, Emotions, export, prepare, sharpness
 from tasks.learning import weights
 
@@ -129,6 +130,15 @@ def test_an_answer_does_not_depend_on_the_batch() -> None:
     together = loaded.probabilities(faces)
     alone = np.concatenate([loaded.probabilities([face]) for face in faces])
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_a_mirrored_reading_is_the_same_for_a_face_and_its_mirror_image() -> None:
+    network, faces = weights.load(EMBEDDED)[0], [cv2.resize(face, (48, 48)) for face in crops(9)]
+    turned = [np.ascontiguousarray(face[:, ::-1]) for face in faces]
+    once, both = (Emotions(network, Calibration(mirrored=m), precision="fp32") for m in (False, True))
+    np.testing.assert_allclose(both.logits(faces), both.logits(turned), atol=1e-3)
+    np.testing.assert_allclose(both.logits(faces), (once.logits(faces) + once.logits(turned)) / 2, atol=1e-3)
+    assert np.abs(once.logits(faces) - once.logits(turned)).max() > 0.1
 
 
 def test_no_faces_give_no_rows() -> None:
