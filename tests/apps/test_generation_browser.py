@@ -68,7 +68,7 @@ def test_a_sentence_and_styles_are_asked_of_the_networks_that_take_them(page: Pa
 
     profile = make()
     (carried := profile.root / "models" / "weights").mkdir(parents=True)
-    for name in ("latent-flow-pairs", "stylegan"):
+    for name in ("latent-flow-pairs", "stylegan-modulated"):
         for ending in ("safetensors", "json"):
             shutil.copy(ROOT / "models" / "weights" / f"{name}.{ending}", carried)
     with serving(profile) as url:
@@ -93,7 +93,7 @@ def test_a_sentence_and_styles_are_asked_of_the_networks_that_take_them(page: Pa
         page.get_by_role("option", name="a zero and a one").click()
         expect(message).to_have_text("latent-flow-pairs (embedded), draw 0, a zero and a one")
         expect(text).to_have_value("")
-        choose("stylegan")
+        choose("stylegan-modulated")
         expect(text).to_be_hidden()
         expect(page.locator("#generate-class")).to_be_hidden()
         first = shown.get_attribute("src")
@@ -102,15 +102,15 @@ def test_a_sentence_and_styles_are_asked_of_the_networks_that_take_them(page: Pa
         for _ in range(10):
             field.press("ArrowLeft")
         field.dispatch_event("pointerup")
-        expect(message).to_have_text("stylegan (embedded), draw 0, truncation 0.5")
+        expect(message).to_have_text("stylegan-modulated (embedded), draw 0, truncation 0.5")
         expect(shown).not_to_have_attribute("src", first or "")
         second = shown.get_attribute("src")
         page.fill(mix, "3")
-        expect(message).to_have_text("stylegan (embedded), draw 0, truncation 0.5, finer styles of draw 3")
+        expect(message).to_have_text("stylegan-modulated (embedded), draw 0, truncation 0.5, finer styles of draw 3")
         expect(shown).not_to_have_attribute("src", second or "")
         page.fill(mix, "")
-        expect(message).to_have_text("stylegan (embedded), draw 0, truncation 0.5")
+        expect(message).to_have_text("stylegan-modulated (embedded), draw 0, truncation 0.5")
         choose("latent-flow-pairs")
-        choose("stylegan")
+        choose("stylegan-modulated")
         expect(field).to_have_value("1")
         expect(page.locator("#generate-download")).to_be_enabled()

@@ -82,8 +82,8 @@ def test_a_sentence_asks_the_embedded_network_for_its_class(embedded: dict[str, 
         ("latent-flow-pairs", Asked("a one and a two", "a one and a two"), "says what a class says too"),
         ("latent-flow-pairs", Asked(truncation=0.5), "truncation: latent_flow has no styles"),
         ("latent-flow-pairs", Asked(mix=1), "mix: latent_flow has no styles"),
-        ("stylegan", Asked(text="a seven"), "stylegan follows no sentences"),
-        ("stylegan", Asked(mix=10**30), "mix: 1.*, but allowed are 0 to"),
+        ("stylegan-modulated", Asked(text="a seven"), "stylegan-modulated follows no sentences"),
+        ("stylegan-modulated", Asked(mix=10**30), "mix: 1.*, but allowed are 0 to"),
     ],
 )
 def test_what_cannot_be_asked_for_is_a_sentence(embedded: dict[str, Choice], name: str, asked: Asked, says: str) -> None:
@@ -95,7 +95,7 @@ def test_what_cannot_be_asked_for_is_a_sentence(embedded: dict[str, Choice], nam
 
 
 def test_truncation_leads_to_the_mean_of_all_images(embedded: dict[str, Choice]) -> None:
-    choice = embedded["stylegan (embedded)"]
+    choice = embedded["stylegan-modulated (embedded)"]
     mean = generation.image(choice, 0, Asked(truncation=0.0), [])
     assert np.array_equal(mean, generation.image(choice, 5, Asked(truncation=0.0), [2.0, -1.0]))
     own = generation.image(choice, 0, Asked(), [])
@@ -107,7 +107,7 @@ def test_truncation_leads_to_the_mean_of_all_images(embedded: dict[str, Choice])
 
 
 def test_finer_styles_are_those_of_another_draw(embedded: dict[str, Choice]) -> None:
-    choice = embedded["stylegan (embedded)"]
+    choice = embedded["stylegan-modulated (embedded)"]
     mixed = generation.grid(choice, 0, Asked(mix=7))
     assert not np.array_equal(mixed, generation.grid(choice, 0, Asked()))
     use = kinds.part(generation.KIND, "use")
