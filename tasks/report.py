@@ -76,12 +76,19 @@ def report(profile: Profile) -> Path:
         annotated=report_faces.sections(profile),
         sweeps=sweeps.sections(profile),
         studies=studies.pages(profile, studied),
-        benchmarks=(read_json(profile.root / "results" / "bench.json") or {}).get("benchmarks", []),
+        benchmarks=_benchmarks(profile.root / "results"),
     )
     if len(page.encode()) > LARGEST_PAGE:
         logger.warning("report.html has %.1f MB, more than opens well on a phone", len(page.encode()) / 1e6)
     write_text(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _benchmarks(folder: Path) -> list[dict[str, Any]]:
+    """The rows of bench.json, and behind them those of gpu.json, which stand under one commit and device."""
+    every, gpu = (read_json(folder / name) or {} for name in ("bench.json", "gpu.json"))
+    own = {key: gpu[key] for key in ("git_commit", "device") if key in gpu}
+    return [*every.get("benchmarks", []), *({**own, **row} for row in gpu.get("benchmarks", []))]
 
 
 def _verdicts(profile: Profile) -> dict[str, str]:

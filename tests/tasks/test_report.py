@@ -193,6 +193,8 @@ def test_benchmarks_are_shown_where_there_are_any(profile):
         {"name": "memory", "megabytes": 1812.5, "limit": 1000, "description": "a large picture", **origin},
     ]
     write_json(profile.root / "results" / "bench.json", {"benchmarks": rows})
+    gpu = {"name": "cnn", "ratio": 4.1, "spread": [3.2, 4.5], "floor": None, "description": "on a card"}
+    write_json(profile.root / "results" / "gpu.json", {"git_commit": "0123456789", "device": "a GPU", "benchmarks": [gpu]})
     shown = page(profile).select("#benchmarks tbody tr")
     where = "cpu (one), 01234567"
     assert [[cell.text for cell in row.find_all(["th", "td"])] for row in shown] == [
@@ -201,6 +203,7 @@ def test_benchmarks_are_shown_where_there_are_any(profile):
         ["plain", f"no promise{where}", "1.2 ×", "1.1 – 1.3", "–"],
         ["rebuild", f"nothing changed{where}", "2.4 s", "–", "≤ 5 s"],
         ["memory", f"a large picture{where}", "1812.5 MB", "–", "≤ 1000 MB"],
+        ["cnn", "on a carda GPU, 01234567", "4.1 ×", "3.2 – 4.5", "–"],
     ]
     assert [row.th.text for row in shown if row.select(".bad")] == ["slow", "memory"]
 
