@@ -71,6 +71,7 @@ def test_an_experiment_is_added_in_a_clone_that_has_no_weights_of_others(tmp_pat
     (first / "params.yaml").write_text(PARAMS)
     shutil.copytree(ROOT / "results" / "none", first / "results" / "none")
     (first / "results" / "bench.json").write_text("{}")
+    (first / "results" / "gpu.json").write_text("{}")
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
     run(first, "git", "init", "-q")
     run(first, "dvc", "init", "-q")

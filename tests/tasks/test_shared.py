@@ -34,6 +34,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (project / "params.yaml").write_text(PARAMS)
     shutil.copytree(ROOT / "results" / "none", project / "results" / "none")
     (project / "results" / "bench.json").write_text("{}")
+    (project / "results" / "gpu.json").write_text("{}")
     run(project, "git", "init", "-q")
     run(project, "dvc", "init", "-q")
     run(project, "dvc", "remote", "add", "-q", "-d", "shared", str(folder / "remote"))
