@@ -141,7 +141,12 @@ def _worsen(faces: list[np.ndarray], sigma: float, side: int) -> Iterator[np.nda
 def main(experiment: Annotated[str, typer.Argument(help="a key of `calibrate` in params.yaml, trained before")]) -> None:
     """Choose on validation: the temperature, below which probability an emotion is uncertain, which faces count as blurred or small."""
     chosen = calibrate(config.load(), experiment)
-    print(f"calibrated {experiment}: {', '.join(f'{key} {value:.4g}' for key, value in chosen)}", file=sys.stderr)
+    numbers = chosen.model_dump(exclude={"mirrored", "conditions"})
+    print(
+        f"calibrated {experiment}{', with mirror images' if chosen.mirrored else ''}: "
+        f"{', '.join(f'{key} {value:.4g}' for key, value in numbers.items())}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def _names(count: int) -> list[str]:
 def main(
     experiment: Annotated[
         str,
-        typer.Argument(help="a generator of params.yaml that is trained, or one whose weights git carries, such as stylegan-modulated"),
+        typer.Argument(
+            help="a generator of params.yaml that is trained, or one whose weights git carries, such as stylegan-modulated"
+        ),
     ],
     to: Annotated[Path, typer.Argument(metavar="OUT", help="a folder; with --grid a .png file")],
     count: Annotated[int, typer.Option(min=1, help="how many")] = 16,

@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import load_file
 
 from tasks import config
-from tasks.calibrate import SIDES, SIGMAS, calibrate
+from tasks.calibrate import SIDES, SIGMAS, calibrate, main
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.datasets.data import Info
@@ -101,6 +101,15 @@ def test_the_choice_is_made_on_validation_alone(profile: config.Profile, tmp_pat
     assert chosen.temperature != 1
     # In a mirror these faces are those of other emotions.
     assert not chosen.mirrored
+
+
+def test_the_command_says_what_was_chosen(
+    profile: config.Profile, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(profile.folder)
+    main("small")
+    chosen = Calibration.model_validate_json((profile.results("small") / "calibration.json").read_bytes())
+    assert f"calibrated small: temperature {chosen.temperature:.4g}, threshold {chosen.threshold:.4g}" in capsys.readouterr().err
 
 
 def test_trust_is_measured_on_test(profile: config.Profile) -> None:
