@@ -31,7 +31,7 @@ from tasks.profile import Profile
 SIGMAS = (0.0, 0.5, 1.0, 2.0, 3.0)
 SIDES = (48, 40, 32, 24, 16, 12)
 # The share of the answers that must be right, whatever the size and the detail of a face.
-ACCURACY = 0.75
+ACCURACY = 0.77
 
 
 def calibrate(profile: Profile, name: str, out: Path | None = None) -> Calibration:

@@ -15,8 +15,9 @@ SIZE = 48
 AGAIN, ROUNDING = 1.0, 5.0
 # Beyond these sides (pixels) and this detail a face counts as one at the end of the range: nothing was measured there.
 SIDES, DETAILS = (12.0, 48.0), (0.1, 3.3)
-TERMS = 6
-RIDGE = 1e-4
+# Of polynomials of degree 3. Weights that were promoted before have the first six, those of degree 2.
+TERMS = 10
+RIDGE = 1e-5
 # Groups of faces of equal readability that a threshold is chosen for each, and the least share of one that must get an answer.
 GROUPS, LEAST = 24, 0.12
 NONE = 2.0  # no probability reaches it
@@ -25,7 +26,7 @@ Coefficients = tuple[float, ...]
 
 
 class Conditions(BaseModel):
-    """Functions of a face's side and detail, polynomials of degree 2 (`terms`), and from which readability on there is an answer."""
+    """Functions of a face's side and detail, polynomials (`terms`), and from which readability on there is an answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,13 +40,13 @@ class Conditions(BaseModel):
 
     def corrected(self, logits: np.ndarray, measures: np.ndarray) -> np.ndarray:
         """Logits (N, K) of faces of such `measures` (N, 2), as they would have to be for their softmax to be right."""
-        known = terms(measures)
+        known = terms(measures)[:, : len(self.accuracy)]
         corrected: np.ndarray = logits * np.exp(known @ np.array(self.scale).T) + known @ np.array(self.bias).T
         return corrected
 
     def readable(self, measures: np.ndarray) -> np.ndarray:
         """The share of the answers for such faces (N, 2) that is right, (N,), whatever their probability."""
-        share: np.ndarray = expit(terms(measures) @ np.array(self.accuracy))
+        share: np.ndarray = expit(terms(measures)[:, : len(self.accuracy)] @ np.array(self.accuracy))
         return share
 
     def thresholds(self, measures: np.ndarray) -> np.ndarray:
@@ -74,10 +75,11 @@ def measures(faces: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def terms(measures: np.ndarray) -> np.ndarray:
-    """1 and the powers and products of degree 1 and 2 of both measures (N, 2), scaled to about -1 to 1, (N, 6)."""
+    """1 and the powers and products of degree 1 to 3 of both measures (N, 2), scaled to about -1 to 1, (N, 10)."""
     side = np.log2(np.clip(measures[:, 0], *SIDES) / SIZE) + 1
     fine = np.clip(measures[:, 1], *DETAILS) / 1.6 - 1
-    return np.stack([np.ones_like(side), side, fine, side**2, side * fine, fine**2], 1)
+    squares, cubes = [side**2, side * fine, fine**2], [side**3, side**2 * fine, side * fine**2, fine**3]
+    return np.stack([np.ones_like(side), side, fine, *squares, *cubes], 1)
 
 
 def fit(logits: np.ndarray, seen: np.ndarray, labels: np.ndarray) -> Conditions:
@@ -123,7 +125,7 @@ def interpolated(readability: Any, knots: Sequence[float], thresholds: Sequence[
 
 
 def _scaling(logits: np.ndarray, known: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (K, 6) of the scales' logarithms and of the biases."""
+    """Coefficients (K, 10) of the scales' logarithms and of the biases."""
     count, classes = logits.shape
     rows = np.arange(count)
 
@@ -143,7 +145,7 @@ def _scaling(logits: np.ndarray, known: np.ndarray, labels: np.ndarray) -> tuple
 
 
 def _logistic(known: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Coefficients (6,) of the log odds of `correct` (N,)."""
+    """Coefficients (10,) of the log odds of `correct` (N,)."""
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         odds = known @ weights
