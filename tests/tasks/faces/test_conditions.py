@@ -91,3 +91,19 @@ def test_any_face_has_measures_and_a_threshold(face: np.ndarray) -> None:
 
 def test_no_faces_have_no_measures() -> None:
     assert measures([]).shape == (0, 2)
+
+
+def test_polynomials_of_degree_2_of_older_weights_are_those_of_degree_3_without_cubes() -> None:
+    rng = np.random.default_rng(0)
+    seen, logits = np.stack([rng.uniform(8, 60, 40), rng.uniform(0, 4, 40)], 1), rng.normal(size=(40, 3))
+    scale, bias, accuracy = rng.normal(size=(3, 6)), rng.normal(size=(3, 6)), rng.normal(size=6)
+    old, new = (
+        Conditions(
+            scale=tuple(map(tuple, np.pad(scale, ((0, 0), (0, cubes))).tolist())),
+            bias=tuple(map(tuple, np.pad(bias, ((0, 0), (0, cubes))).tolist())),
+            accuracy=tuple(np.pad(accuracy, (0, cubes)).tolist()),
+        )
+        for cubes in (0, 4)
+    )
+    np.testing.assert_allclose(old.corrected(logits, seen), new.corrected(logits, seen))
+    np.testing.assert_allclose(old.readable(seen), new.readable(seen))
