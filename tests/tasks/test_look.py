@@ -70,7 +70,7 @@ def test_a_map_of_the_embedded_network(make_profile: Callable[..., Profile], pho
         ({"size": 8}, "allowed are 16 to 1024"),
         ({"size": 16}, "takes no images of 16 x 16 pixels; its own are of 224"),
         ({"network": "pairs"}, "pairs: no classifier"),
-        ({"network": "stylegan"}, "stylegan: no classifier"),
+        ({"network": "stylegan-modulated"}, "stylegan-modulated: no classifier"),
         ({"out": "map.jpg"}, "ends in .png"),
         ({"out": "chelsea.png"}, "would replace the photograph"),
         ({"photograph_": "nothing.png"}, "no such file"),
