@@ -1,8 +1,8 @@
 """Augmentation that gradients pass (Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training, section 3.2).
 
 A discriminator that sees a few thousand images again and again learns them by heart. Here it sees neither real images nor made ones as
-they are: both are changed at random in the same ways, and the generator learns through the changes. The generator's images are not
-changed by it, since a change that is drawn for real ones too tells nothing of them.
+they are: both are changed at random in the same ways, and the generator learns through the changes. Its own images should not show
+them, since a change that real images have as well gives none away.
 """
 
 import torch
