@@ -2,6 +2,8 @@
 
 import torch
 
+import models
+from models import Shape
 from models.diff_augment import HOLE, SHIFT, coloured, cut_out, diff_augment, shifted
 
 
@@ -51,9 +53,6 @@ def test_gradients_pass_twice() -> None:
 
 
 def test_a_stylegan_shows_its_discriminator_nothing_as_it_is() -> None:
-    import models
-    from models import Shape
-
     x = torch.rand(4, 3, 16, 16)
     plain, augmented = (models.build("stylegan", Shape(3, 3, 16), {"latent": 8, "width": 4, "augment": a}) for a in (False, True))
     assert torch.equal(plain.shown(x), x)
