@@ -6,6 +6,8 @@ READY   := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 FOLDER := $(if $(filter sample,$(PROFILE)),.,$(PROFILE))
+# Stages at once. The sample's networks are too small for two threads each; one of the full profile's shows its progress, and needs the memory.
+JOBS ?= $(if $(filter sample,$(PROFILE)),2,1)
 
 .DEFAULT_GOAL := help
 GPU_TESTS := tests/tasks/test_gpu.py tests/tasks/common/test_devices.py tests/tasks/faces/test_precision.py
@@ -19,6 +21,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
 	@echo
 	@echo "  PROFILE=full      the real data sets (rebuild); DARKROOM_MIRROR=DIR|URL takes them from a mirror"
+	@echo "  JOBS=N            so many stages of a rebuild at once; by default 2 in the sample, 1 elsewhere"
 
 $(READY): requirements.lock requirements.weights pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -30,7 +33,7 @@ $(READY): requirements.lock requirements.weights pyproject.toml
 rebuild: $(READY) .dvc/config.local  ## download, prepare, train, evaluate and report whatever is not up to date
 	@test -f $(FOLDER)/params.yaml || { echo "error: no profile $(PROFILE): $(FOLDER)/params.yaml does not exist"; exit 1; }
 	cd $(FOLDER) && python -m tasks.config
-	python -m tasks.common.warm dvc repro $(FOLDER)/dvc.yaml
+	DARKROOM_JOBS=$(JOBS) python -m tasks.common.warm dvc repro $(FOLDER)/dvc.yaml
 	@echo "report: $(FOLDER)/results/report.html"
 
 # DVC keeps to git; a downloaded archive of the project has none.

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.cli import QUIET, leave
+from tasks.common.processors import processors
 
 ROOT = Path(__file__).resolve().parents[2]
 # Seconds without a step after which the parent ends.
@@ -301,6 +302,9 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["--serve"]:
         Parent(socket.socket(fileno=int(arguments[1]))).serve()
         return 0
+    if (jobs := os.environ.get("DARKROOM_JOBS", "")).isdigit() and int(jobs) > 1:
+        # Stages that run beside each other share the processors.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, processors() // int(jobs))))
     with serving(ROOT) as environment:
         return subprocess.call(arguments, env=environment)
 
