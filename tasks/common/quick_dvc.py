@@ -143,12 +143,13 @@ def reproduce_at_once(
 
     Where one fails, no other begins. Raises ReproductionError with its name once those that run have ended.
     """
-    if jobs() == 1 or graph is None or on_error != "fail" or options.get("force_downstream") or options.get("dry"):
+    if jobs() == 1 or len(stages) < 2 or graph is None or on_error != "fail" or options.get("force_downstream") or options.get("dry"):
         return _reproduce_in_turn(stages, graph=graph, on_error=on_error, force=force, **options)
     options.pop("force_downstream", None)
     waiting = {stage: {*graph.successors(stage)} & {*stages} for stage in stages}
     running: dict[Future[Any], Any] = {}
-    ran, failed = [], []
+    ran: list[Any] = []
+    failed: list[tuple[Any, BaseException]] = []
     lock = stages[0].repo.lock
 
     def one(stage: Any) -> Any:
@@ -164,8 +165,8 @@ def reproduce_at_once(
             return done
 
     lock.unlock()
-    # Ctrl-C ends the commands, and what they end with ends the rest, as in DVC.
-    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C ends the commands, and what they end with ends the rest, as in DVC. A command does not inherit a handler, as it would SIG_IGN.
+    interrupted = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         with ThreadPoolExecutor(jobs()) as pool:
             while running or (waiting and not failed):

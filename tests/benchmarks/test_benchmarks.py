@@ -40,23 +40,24 @@ def test_the_sweep_of_the_benchmark_fits_the_sample() -> None:
     assert (sweep.trials, sweep.train.epochs) == (3, sweeps.EPOCHS)
 
 
-def test_the_seconds_of_stages_are_those_between_their_lines() -> None:
+def test_the_seconds_of_stages_are_those_that_a_rebuild_says() -> None:
     lines = [
-        (1.0, "Running stage 'code':\n"),
-        (1.5, "> python -m tasks.code\n"),
-        (2.0, "Running stage 'train@cnn':\n"),
-        (9.0, "trained cnn\n"),
+        (1.0, "Running stage 'train@cnn':\n"),
+        (1.5, "train@cnn | the first epoch took 1.0 s\n"),
+        (9.0, "train@cnn took 8.0 s\n"),
         (9.5, "Stage 'evaluate@cnn' didn't change, skipping\n"),
         (10.0, ""),
     ]
-    assert rebuild.seconds_of(lines) == {"code": 1.0, "train@cnn": 8.0}
+    assert rebuild.seconds_of(lines) == {"train@cnn": 8.0}
 
 
 def test_the_project_of_the_rebuild_s_benchmark_runs_all_its_stages(tmp_path: Path) -> None:
     with rebuild.project(tmp_path, 2, 0) as folder:
-        lines = rebuild.repeat([str(ROOT / "bin" / "dvc"), "repro"], folder, ROOT, DARKROOM_PYTHON=sys.executable)
+        lines = rebuild.repeat(
+            [str(ROOT / "bin" / "dvc"), "repro"], folder, ROOT, DARKROOM_PYTHON=sys.executable, DARKROOM_JOBS="2"
+        )
         assert (folder / "out-1.txt").read_text() == "1\n"
-    assert [*rebuild.seconds_of(lines)] == ["stage@0", "stage@1"]
+    assert {*rebuild.seconds_of(lines)} == {"stage@0", "stage@1"}
     assert not folder.exists()
 
 

@@ -1,9 +1,11 @@
 """The lock file that is written a stage at a time, and parameters that are parsed once, held against DVC's own."""
 
 import os
+import signal
 import string
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,73 @@ def test_a_stage_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "failed to reproduce 'second'" in done.stderr
     assert [*parse_yaml((folder / "dvc.lock").read_text(), "dvc.lock")["stages"]] == ["first"]
+
+
+# Ends when the other's file is there too.
+MEETS = "touch {0} && for i in $(seq 300); do test -e {1} && break; sleep 0.1; done && test -e {1} && echo met > {0}.txt"
+
+
+def _beside(folder: Path, stages: dict[str, dict[str, Any]]) -> "subprocess.Popen[str]":
+    """A `dvc repro` of two stages at once, in a session of its own."""
+    folder.mkdir(parents=True)
+    Repo.init(str(folder), no_scm=True).close()
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    return subprocess.Popen(
+        [*DVC["ours"], "repro"], cwd=folder, env=os.environ | {"DARKROOM_PYTHON": sys.executable, "DARKROOM_JOBS": "2"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def test_stages_run_beside_each_other_and_after_those_that_they_depend_on(tmp_path: Path) -> None:
+    stages = {
+        "one": {"cmd": MEETS.format("one", "two"), "outs": ["one.txt"]},
+        "two": {"cmd": f"echo said by two; {MEETS.format('two', 'one')}", "outs": ["two.txt"]},
+        "both": {"cmd": "cat one.txt two.txt > both.txt", "deps": ["one.txt", "two.txt"], "outs": ["both.txt"]},
+    }
+    process = _beside(tmp_path / "project", stages)
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert (tmp_path / "project" / "both.txt").read_text() == "met\nmet\n"
+    lines = out.splitlines()
+    assert "two | said by two" in lines
+    assert [line.split(" took ")[0] for line in lines if " took " in line][-1] == "both"
+    again = _beside_again(tmp_path / "project")
+    assert "Data and pipelines are up to date." in again
+    recorded = parse_yaml((tmp_path / "project" / "dvc.lock").read_text(), "dvc.lock")["stages"]
+    assert {*recorded} == {*stages}
+
+
+def _beside_again(folder: Path) -> str:
+    environment = os.environ | {"DARKROOM_PYTHON": sys.executable, "DARKROOM_JOBS": "2"}
+    return subprocess.run([*DVC["ours"], "repro"], cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_where_a_stage_fails_the_other_one_ends_and_none_begins(tmp_path: Path) -> None:
+    stages = {
+        "fails": {"cmd": "for i in $(seq 300); do test -e begun && break; sleep 0.1; done; exit 3", "outs": ["fails.txt"]},
+        "ends": {"cmd": "touch begun && sleep 1 && echo 1 > ends.txt", "outs": ["ends.txt"]},
+        "next": {"cmd": "echo 2 > next.txt", "outs": ["next.txt"]},
+    }
+    process = _beside(tmp_path / "project", stages)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "failed to reproduce 'fails'" in error
+    assert [*parse_yaml((tmp_path / "project" / "dvc.lock").read_text(), "dvc.lock")["stages"]] == ["ends"]
+
+
+def test_ctrl_c_ends_the_stages_that_run(tmp_path: Path) -> None:
+    sleeps = {
+        name: {"cmd": f"touch {name} && sleep 300 && echo 1 > {name}.txt", "outs": [f"{name}.txt"]} for name in ("one", "two")
+    }
+    process = _beside(tmp_path / "project", sleeps)
+    for name in sleeps:
+        while not (tmp_path / "project" / name).exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "failed to reproduce" in error
 
 
 @pytest.mark.parametrize("profile", [".", "full"])
