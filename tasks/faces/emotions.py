@@ -22,6 +22,7 @@ from tasks.common.files import atomic
 from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.calibration import Calibration
 from tasks.faces.conditions import measures
+from tasks.faces.folding import folded
 from tasks.learning import weights
 from tasks.learning.tensors import autocast
 
@@ -52,7 +53,7 @@ class Emotions:
         precision: str = "auto",
     ) -> None:
         """`network`: (N, 1, 48, 48) in [0, 1] to (N, 7) logits. `precision`: auto, bf16 or fp32."""
-        self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.network = folded(network).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.calibration, self.device = calibration, torch.device(device)
         self.precision = devices.precision(precision, self.device, emulated=False)
         self.temperature, self.threshold = calibration.temperature, calibration.threshold
