@@ -80,10 +80,10 @@ class Emotions:
         """Calibrated probabilities, float32 (N, 7) in the order of EMOTIONS, of faces, uint8 (H, W, 3) in RGB order or (H, W)."""
         return self.read(faces)[0]
 
-    def read(self, faces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, faces: Sequence[np.ndarray], batch: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
         """`probabilities` of faces, and for each the probability below which its answer is uncertain, (N,); above 1 where it always is."""
         seen = self.measures(faces)
-        return self.calibration.probabilities(self.logits(faces), seen), self.calibration.thresholds(seen)
+        return self.calibration.probabilities(self.logits(faces, batch), seen), self.calibration.thresholds(seen)
 
     def measures(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """What the calibration depends on, (N, 2): side and detail (`tasks.faces.conditions`); zeros where it depends on neither."""
