@@ -32,6 +32,9 @@ def choose(name: str) -> torch.device:
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present.get(chosen.type, False):
         raise Error(f"device: this machine has no {name}; allowed here: auto, {', '.join(k for k, v in present.items() if v)}")
+    if chosen.type == "cuda":
+        # By default cuDNN multiplies in TF32, of 10 bits, what is said to be in fp32.
+        torch.backends.cudnn.allow_tf32 = False
     return chosen
 
 

@@ -13,11 +13,13 @@ import torch
 from tasks.common import files
 from tasks.faces.annotations import NO_FACE, UNCERTAIN, Row
 from tasks.faces.detector import Faces, coverage
-from tasks.faces.emotions import BATCH, EMOTIONS, SIZE, Emotions, sharpness
+from tasks.faces.emotions import EMOTIONS, SIZE, Emotions, sharpness
 from tasks.faces.photographs import Photograph
 from tasks.imaging import drawing, labels
 from tasks.params.face_settings import Annotate, FindFaces
 
+# Faces that are read at once. Most photographs have few, and a batch is filled up.
+BATCH = 16
 BLACK = np.zeros((SIZE, SIZE, 3), np.uint8)
 PICTURES = "pictures"  # the folder of annotated photographs within the output
 DRAWN = re.compile(r"-[0-9a-f]{12}\.png$")  # how their names end
@@ -86,7 +88,7 @@ class Annotator:
         batch's size.
         """
         filled = [*crops, *[BLACK] * (-len(crops) % BATCH)]
-        probabilities, thresholds = self.emotions.read(filled)
+        probabilities, thresholds = self.emotions.read(filled, BATCH)
         if self.uncertain is not None:
             thresholds = np.full(len(filled), self.uncertain)
         return probabilities[: len(crops)], thresholds[: len(crops)]

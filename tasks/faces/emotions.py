@@ -22,6 +22,7 @@ from tasks.common.files import atomic
 from tasks.datasets.emotions import EMOTIONS
 from tasks.faces.calibration import Calibration
 from tasks.faces.conditions import measures
+from tasks.faces.folding import folded
 from tasks.learning import weights
 from tasks.learning.tensors import autocast
 
@@ -52,7 +53,7 @@ class Emotions:
         precision: str = "auto",
     ) -> None:
         """`network`: (N, 1, 48, 48) in [0, 1] to (N, 7) logits. `precision`: auto, bf16 or fp32."""
-        self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.network = folded(network).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.calibration, self.device = calibration, torch.device(device)
         self.precision = devices.precision(precision, self.device, emulated=False)
         self.temperature, self.threshold = calibration.temperature, calibration.threshold
@@ -79,10 +80,10 @@ class Emotions:
         """Calibrated probabilities, float32 (N, 7) in the order of EMOTIONS, of faces, uint8 (H, W, 3) in RGB order or (H, W)."""
         return self.read(faces)[0]
 
-    def read(self, faces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, faces: Sequence[np.ndarray], batch: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
         """`probabilities` of faces, and for each the probability below which its answer is uncertain, (N,); above 1 where it always is."""
         seen = self.measures(faces)
-        return self.calibration.probabilities(self.logits(faces), seen), self.calibration.thresholds(seen)
+        return self.calibration.probabilities(self.logits(faces, batch), seen), self.calibration.thresholds(seen)
 
     def measures(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """What the calibration depends on, (N, 2): side and detail (`tasks.faces.conditions`); zeros where it depends on neither."""

@@ -15,6 +15,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from ultralytics.utils.torch_utils import ModelEMA  # noqa: E402
 
 from tasks.common.errors import Error  # noqa: E402
 from tasks.common.files import atomic  # noqa: E402
+from tasks.common.processors import processors  # noqa: E402
 from tasks.kinds.detect import Recipe  # noqa: E402
 from tasks.kinds.detect.objective import Objective, measure  # noqa: E402
 from tasks.learning import checkpoint as checkpoints  # noqa: E402
@@ -47,6 +49,8 @@ SETTINGS = (
     "box", "cls", "close_mosaic", "copy_paste", "cutmix", "degrees", "dfl", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v", "lrf", "mixup",
     "mosaic", "nbs", "perspective", "scale", "shear", "translate", "warmup_bias_lr", "warmup_epochs", "warmup_momentum",
 )  # fmt: skip
+# Processes that augment images ahead of a GPU. A processor has none to spare, and augments a batch when it is asked for.
+WORKERS = 8
 # And one of ours: the weights that the network begins at stay as they are, to be measured as they come.
 UNTOUCHED = "untouched"
 
@@ -90,8 +94,9 @@ def fit(
         write_dataset(Path(folder), "val", val)
         overrides = {
             "model": "yolov8n.yaml", "task": "detect", "mode": "train", "project": folder, "name": "run", "exist_ok": True,
-            "epochs": recipe.epochs, "batch": recipe.batch_size, "imgsz": info.size, "seed": seed, "patience": 0, "cache": "ram", "workers": 0,
-            "device": str(train.images.device), "amp": "bf16" if objective.precision == "bf16" and train.images.is_cuda else False,
+            "epochs": recipe.epochs, "batch": recipe.batch_size, "imgsz": info.size, "seed": seed, "patience": 0, "cache": "ram",
+            "device": str(train.images.device), "workers": WORKERS if train.images.is_cuda else 0,
+            "amp": "bf16" if objective.precision == "bf16" and train.images.is_cuda else False,
             "optimizer": OPTIMIZERS[recipe.optimizer.name], "lr0": recipe.optimizer.lr, "weight_decay": recipe.optimizer.weight_decay,
             "momentum": 0.0 if recipe.optimizer.name == "sgd" else recipe.optimizer.momentum,
             "cos_lr": recipe.schedule.name == "cosine", "lrf": 1.0 if recipe.schedule.name == "constant" else 0.01,
@@ -123,13 +128,17 @@ def write_dataset(folder: Path, split: str, examples: Examples) -> None:
     labels.mkdir(parents=True)
     height, width = examples.images.shape[1:3]
     scale = np.array([width, height])
-    for index, (image, rows) in enumerate(zip(examples.images.cpu().numpy(), examples.targets.cpu().numpy())):
+
+    def write(index: int, image: np.ndarray, rows: np.ndarray) -> None:
         pixels = image[..., ::-1] if image.shape[-1] == 3 else image
         cv2.imwrite(str(images / f"{index:06d}.png"), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
         rows = rows[rows[:, 4] >= 0]
         low, high = rows[:, :2] / scale, rows[:, 2:4] / scale
         table = np.hstack([rows[:, 4:5], (low + high) / 2, high - low])
         np.savetxt(labels / f"{index:06d}.txt", table, "%d %.6f %.6f %.6f %.6f")
+
+    with ThreadPoolExecutor(processors()) as pool:
+        list(pool.map(write, range(len(examples.images)), examples.images.cpu().numpy(), examples.targets.cpu().numpy()))
 
 
 class Losses(v8DetectionLoss):
@@ -248,8 +257,8 @@ class Trainer(DetectionTrainer):
             self._close_dataloader_mosaic()
             self.mosaic_closed = True
         draw = int(np.random.default_rng([self.our_seed, self.epoch]).integers(2**31))
-        # In place of the module, from which other threads draw too: that of Prefect's events whenever it sends a ping.
-        augment.random = random.Random(draw)  # type: ignore[assignment]
+        # In place of the module, from which other threads draw too: that of Prefect's events whenever it sends a ping. Workers seed the module.
+        augment.random = random if self.train_loader.num_workers else random.Random(draw)  # type: ignore[assignment]
         np.random.seed(draw)  # noqa: NPY002 (ultralytics draws from it)
         torch.manual_seed(draw)
         self.train_loader.reset()

@@ -80,6 +80,16 @@ def test_on_a_gpu() -> None:
     assert devices.precision("auto", gpu) == ("bf16" if torch.cuda.get_device_capability(0) >= (8, 0) else "fp32")
 
 
+@pytest.mark.gpu
+def test_fp32_on_a_gpu_is_fp32_in_convolutions_too() -> None:
+    gpu = devices.choose("auto")
+    random = torch.Generator().manual_seed(0)
+    x, w = torch.randn(2, 256, 16, 16, generator=random), torch.randn(64, 256, 3, 3, generator=random)
+    exact = torch.nn.functional.conv2d(x.double(), w.double())
+    found = torch.nn.functional.conv2d(x.to(gpu), w.to(gpu)).cpu().double()
+    assert ((found - exact).abs().max() / exact.abs().max()).item() < 1e-5  # TF32: 3e-4
+
+
 def test_the_processor_has_a_name_and_memory() -> None:
     assert devices.describe(CPU).startswith("cpu")
     assert devices.peak_memory_mb(CPU) > 50
