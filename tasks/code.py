@@ -214,7 +214,7 @@ class Roots:
         """What a training of a block begins at: its kind, its network, its predecessors', and what its recipe asks for."""
         network = self.root / "models" / f"{block.get('network')}.py"
         files = [*self._kind(self._task(block), "data", "objective"), network, *self._networks(block.get("after"))]
-        if trainer := _constant(network, "TRAINER"):
+        if trainer := _constant(network, "TRAINER", self.root):
             files += _module(trainer, self.root)
         if (block.get("train") or {}).get("pretrained"):
             files.append(self.root / "tasks" / "learning" / "pretrained.py")
@@ -226,13 +226,16 @@ class Roots:
         return [self.root / "models" / f"{block.get('network')}.py" for block in named]
 
 
-def _constant(path: Path, name: str) -> str | None:
-    """The string that a file gives a name at its top."""
+def _constant(path: Path, name: str, root: Path) -> str | None:
+    """The string that a file gives a name at its top, or that the file does which it imports the name from."""
     parsed = tree(path) if path.is_file() else None
     for node in parsed.body if parsed else []:
         if isinstance(node, ast.Assign) and [getattr(target, "id", None) for target in node.targets] == [name]:
             value = node.value.value if isinstance(node.value, ast.Constant) else None
             return value if isinstance(value, str) else None
+        if isinstance(node, ast.ImportFrom) and node.module and name in [alias.asname or alias.name for alias in node.names]:
+            [own] = [alias.name for alias in node.names if (alias.asname or alias.name) == name]
+            return next((_constant(file, own, root) for file in reversed(_module(node.module, root))), None)
     return None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+import models
 from tasks import code
 from tasks.profile import Profile
 from tests.conftest import ROOT, experiment
@@ -116,8 +117,17 @@ def test_the_report_depends_on_every_template_that_it_renders() -> None:
     assert "tasks/reports/sweeps.html.j2" in named
 
 
+@pytest.mark.parametrize("network", ["yolov8", "yolo11", "averaged_yolo11"])
+def test_a_training_depends_on_its_network_s_own_trainer(network: str) -> None:
+    trainer = models.trainer(network)
+    assert trainer
+    experiment = {"data": "objects", "network": network, "train": {}}
+    params = {"preprocess": {"objects": {"task": "detect"}}, "experiments": {"one": experiment}}
+    assert f"{trainer.replace('.', '/')}.py" in code.describe(params, "train", "one")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "recipe"), [("yolo_v1", {"pretrained": {"source": "none"}}), ("yolov8", {})])
+@pytest.mark.parametrize(("network", "recipe"), [("yolo_v1", {"pretrained": {"source": "none"}}), ("yolov8", {}), ("yolo11", {})])
 def test_detectors_import_what_their_digests_name(tmp_path: Path, network: str, recipe: dict[str, Any]) -> None:
     folder = detection_profile(tmp_path / "profile", network, epochs=1, **recipe).folder
     assert imported(TRAIN, folder, "squares") - served("detect") <= covered(folder, "train", "squares")
