@@ -143,7 +143,8 @@ def reproduce_at_once(
 
     Where one fails, no other begins. Raises ReproductionError with its name once those that run have ended.
     """
-    if jobs() == 1 or len(stages) < 2 or graph is None or on_error != "fail" or options.get("force_downstream") or options.get("dry"):
+    asked_otherwise = graph is None or on_error != "fail" or options.get("force_downstream") or options.get("dry")
+    if jobs() == 1 or len(stages) < 2 or asked_otherwise:
         return _reproduce_in_turn(stages, graph=graph, on_error=on_error, force=force, **options)
     options.pop("force_downstream", None)
     waiting = {stage: {*graph.successors(stage)} & {*stages} for stage in stages}
