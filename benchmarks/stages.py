@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import timing
 from benchmarks.rebuild import JOBS, WARM, repeat
 
-TRAININGS = ("cnn", "gan-dc-tuned", "vae-vq", "resnet47")
+TRAININGS = ("cnn", "gan-dc-tuned", "vae-vq", "conditional-vae")
 REPEATS = 3
 
 
