@@ -126,6 +126,7 @@ def test_a_stage_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert [*parse_yaml((folder / "dvc.lock").read_text(), "dvc.lock")["stages"]] == ["first"]
 
 
+TWO = {"DARKROOM_PYTHON": sys.executable, "DARKROOM_JOBS": "2"}
 # Ends when the other's file is there too.
 MEETS = "touch {0} && for i in $(seq 300); do test -e {1} && break; sleep 0.1; done && test -e {1} && echo met > {0}.txt"
 
@@ -136,7 +137,7 @@ def _beside(folder: Path, stages: dict[str, dict[str, Any]]) -> "subprocess.Pope
     Repo.init(str(folder), no_scm=True).close()
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     return subprocess.Popen(
-        [*DVC["ours"], "repro"], cwd=folder, env=os.environ | {"DARKROOM_PYTHON": sys.executable, "DARKROOM_JOBS": "2"},
+        [*DVC["ours"], "repro"], cwd=folder, env=os.environ | TWO,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -154,15 +155,11 @@ def test_stages_run_beside_each_other_and_after_those_that_they_depend_on(tmp_pa
     lines = out.splitlines()
     assert "two | said by two" in lines
     assert [line.split(" took ")[0] for line in lines if " took " in line][-1] == "both"
-    again = _beside_again(tmp_path / "project")
-    assert "Data and pipelines are up to date." in again
+    again = [*DVC["ours"], "repro"]
+    done = subprocess.run(again, cwd=tmp_path / "project", env=os.environ | TWO, capture_output=True, text=True, check=True)
+    assert "Data and pipelines are up to date." in done.stdout
     recorded = parse_yaml((tmp_path / "project" / "dvc.lock").read_text(), "dvc.lock")["stages"]
     assert {*recorded} == {*stages}
-
-
-def _beside_again(folder: Path) -> str:
-    environment = os.environ | {"DARKROOM_PYTHON": sys.executable, "DARKROOM_JOBS": "2"}
-    return subprocess.run([*DVC["ours"], "repro"], cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_where_a_stage_fails_the_other_one_ends_and_none_begins(tmp_path: Path) -> None:
