@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,18 +138,20 @@ def test_what_is_no_image_is_refused(image: np.ndarray) -> None:
 
 
 LARGE = """
-import resource, numpy as np, models
+import numpy as np, models
 from tasks.imaging.tiles import filter_image
 network = models.build({name!r}, models.Shape(3, 1, 64), {{}}).eval()
 image = np.zeros((4000, 6000, 3), np.uint8)
 image[:] = np.arange(6000, dtype=np.uint16)[:, None] % 256
 assert filter_image(network, image).shape == (4000, 6000, 1)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM:")).split()[1])
 """
 
 
+# The kernel's own count of this one process: `ru_maxrss` begins at what the tests' process had when it started this one.
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
 @pytest.mark.parametrize("name", ["autoencoder", "energy", "pix2pix"])
 def test_a_photograph_of_24_megapixels_takes_less_than_two_gigabytes(name: str) -> None:
     done = subprocess.run([sys.executable, "-c", LARGE.format(name=name)], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 2 << 30
+    assert int(done.stdout) * 1024 < 2 << 30
