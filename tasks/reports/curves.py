@@ -74,6 +74,12 @@ def objective(table: pd.DataFrame, _: str) -> list[Chart]:
     ]
 
 
+def ways(table: pd.DataFrame, _: str) -> list[Chart]:
+    """How far a picture moves at each step from one sample to another: through noise, and through styles."""
+    lines = [Line(f"through {space}", points(table, "step", space), colour) for space, colour in zip(("z", "w"), LINES)]
+    return [Chart("Step, of the distance of the ends", "step", lines)]
+
+
 def budgets(tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
     """Accuracy against the budget of each attack, a line a network; and how many are taken for their target, where that was asked."""
     found = []
@@ -90,6 +96,7 @@ DRAWN: Mapping[str, Mapping[str, tuple[str, Draw]]] = {
     "compress": {"rates.png": ("rates", rates)},
     "saliency": {"curves.png": ("curves", salience), "sanity.png": ("sanity", sanity)},
     "class-visualisation": {"ascent.png": ("ascent", ascent)},
+    "interpolation": {"steps.png": ("steps", ways)},
     "style": {"losses.png": ("compared", objective)},
 }
 
