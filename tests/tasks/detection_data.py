@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import yaml
 
-import models
 from tasks import config
 from tasks.common.files import write_json
 from tasks.datasets.data import Info
@@ -48,7 +47,7 @@ def detection_profile(folder: Path, network: str, counts: dict[str, int] | None 
     """A profile with the one experiment `squares`; `changes` go into its recipe, `architecture` beside it."""
     architecture = changes.pop("architecture", {})
     recipe = {"epochs": 2, "batch_size": 8, "loss": "detection", "optimizer": {"name": "adamw", "lr": 2e-3}, **changes}
-    if models.trainer(network):
+    if network in ("yolov8", "yolo11"):
         recipe = {"schedule": {"name": "cosine"}, "trainer": {"warmup_epochs": 0, "nbs": 8}} | recipe
     block = {
         "system": network,
