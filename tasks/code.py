@@ -31,30 +31,36 @@ NEUTRAL = ("tasks/common/", "tasks/config.py", "tasks/profile.py", "tasks/code.p
 NONE = "none"
 
 
-@cache
 def tree(path: Path) -> ast.Module | None:
     """The syntax of a file without what changes no number; None for a file that cannot be parsed."""
+    return _tree(path.read_bytes())
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of what a file means; of its bytes where it is no Python, or cannot be parsed."""
+    content = path.read_bytes()
+    return _meaning(content) if path.suffix == ".py" else hashlib.sha256(content).hexdigest()
+
+
+@cache
+def _tree(content: bytes) -> ast.Module | None:
     try:
-        parsed = ast.parse(path.read_bytes())
+        parsed = ast.parse(content)
     except SyntaxError:
         return None
     for node in ast.walk(parsed):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
         elif isinstance(node, ast.Call):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
     return parsed
 
 
 @cache
-def file_hash(path: Path) -> str:
-    """SHA-256 of what a file means; of its bytes where it is no Python, or cannot be parsed."""
-    parsed = tree(path) if path.suffix == ".py" else None
-    content = path.read_bytes() if parsed is None else ast.dump(parsed).encode()
-    return hashlib.sha256(content).hexdigest()
+def _meaning(content: bytes) -> str:
+    parsed = _tree(content)
+    return hashlib.sha256(content if parsed is None else ast.dump(parsed).encode()).hexdigest()
 
 
 @cache
@@ -86,15 +92,17 @@ def _templates(name: str, root: Path) -> list[Path]:
     return sorted((root / "tasks").rglob(Path(name).name))
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those below `if TYPE_CHECKING`."""
-    yield node
-    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-        children: Iterable[ast.AST] = node.orelse
-    else:
-        children = ast.iter_child_nodes(node)
-    for child in children:
-        yield from _running(child)
+def _running(parsed: ast.Module) -> Iterator[ast.AST]:
+    """All nodes but those below `if TYPE_CHECKING`; a node comes before those below it, and those in their order."""
+    waiting: list[ast.AST] = [parsed]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            children: Iterable[ast.AST] = node.orelse
+        else:
+            children = ast.iter_child_nodes(node)
+        waiting += reversed([*children])
 
 
 def _module(name: str, root: Path) -> list[Path]:
@@ -113,19 +121,22 @@ def neutral(path: Path, root: Path) -> bool:
 
 def closure(roots: Iterable[Path], root: Path = ROOT) -> list[Path]:
     """The files that `roots` are and import, and what those import, but for the neutral ones; sorted."""
-    waiting = [path for path in roots if path.is_file()]
+    waiting = [path for path in roots if path.is_file() and not neutral(path, root)]
     found: set[Path] = set()
     while waiting:
         path = waiting.pop()
-        if path in found or neutral(path, root):
-            continue
-        found.add(path)
-        waiting.extend(imported(path, root))
-        # A package's own file runs before those within it.
-        waiting.extend(
-            folder / "__init__.py" for folder in path.parents if root in folder.parents and (folder / "__init__.py").is_file()
-        )
+        if path not in found:
+            found.add(path)
+            waiting.extend(following(path, root))
     return sorted(found)
+
+
+@cache
+def following(path: Path, root: Path) -> tuple[Path, ...]:
+    """The files that run because a file does, but for the neutral ones: those that it imports, and before it those of its packages."""
+    packages = [folder / "__init__.py" for folder in path.parents if root in folder.parents]
+    found = [*imported(path, root), *(file for file in packages if file.is_file())]
+    return tuple(file for file in found if not neutral(file, root))
 
 
 class Roots:

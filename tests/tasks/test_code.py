@@ -167,7 +167,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def digests(root: Path) -> dict[str, str]:
-    for function in (code.tree, code.file_hash, code.imported):
+    for function in (code.following, code.imported):
         function.cache_clear()
     params = yaml.safe_load((root / "params.yaml").read_bytes())
     return {f"{step}@{name}": code.describe(params, step, name, root) for step, name in code.Roots(params, root)}
