@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 
 from apps import photographs
 from tasks.profile import Profile
@@ -10,6 +11,7 @@ from tests import listening
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_said_without_a_traceback(trained: Profile) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

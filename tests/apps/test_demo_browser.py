@@ -127,6 +127,7 @@ def test_an_example_is_compared_with_each_filter(page: Page, address: str) -> No
     expect(scores.locator("b").first).not_to_have_text(before)
 
 
+@pytest.mark.slow
 def test_the_last_choice_is_shown(page: Page, address: str) -> None:
     """Choices that are made while a large photograph is filtered: the last one is what is shown, and downloaded, in the end."""
     out = io.BytesIO()
@@ -184,6 +185,7 @@ def test_two_visitors_do_not_see_each_other(page: Page, address: str, browser: B
     other.close()
 
 
+@pytest.mark.slow
 def test_without_weights_the_page_says_what_to_run(page: Page, trained: Profile, tmp_path: Path) -> None:
     profile = untrained_profile(tmp_path)
     with serving(profile) as url:

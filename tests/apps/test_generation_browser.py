@@ -53,6 +53,7 @@ def test_a_grid_of_a_class_is_drawn_moved_and_downloaded(page: Page, make: Calla
             assert (picture.format, picture.size) == ("PNG", (64, 64))
 
 
+@pytest.mark.slow
 def test_a_sentence_and_styles_are_asked_of_the_networks_that_take_them(page: Page, make: Callable[..., Profile]) -> None:
     text, truncation, mix = (
         page.locator("#generate-text textarea, #generate-text input"),

@@ -69,6 +69,7 @@ def test_the_codec_is_held_against_files_of_the_size_that_is_nearest() -> None:
     assert len(compress.avif(pixels, 30)) < len(compress.avif(pixels, 80))
 
 
+@pytest.mark.slow
 def test_a_fresh_process_says_what_memory_it_took(tmp_path: Path) -> None:
     Image.fromarray(compress.photograph()[:64, :96]).save(tmp_path / "a.png")
     for source, to in (("a.png", "a.drc"), ("a.drc", "b.png")):

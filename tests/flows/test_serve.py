@@ -125,6 +125,7 @@ def served(make_project: Callable[..., Path], tmp_path: Path) -> Iterator[Served
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_schedule_fires_and_ctrl_c_stops_everything(served: Served) -> None:
     output = ready(served)

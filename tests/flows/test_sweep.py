@@ -14,6 +14,7 @@ from tests.sweeps import with_sweep
 MakeProfile = Callable[..., Profile]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect")
 def test_a_sweep_shows_its_trials_and_leaves_the_stages_alone(make_profile: MakeProfile) -> None:
     profile = with_sweep(make_profile(), trials=4)

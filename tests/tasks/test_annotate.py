@@ -180,6 +180,7 @@ def test_ray_killed_again_and_again_gives_the_same_table_and_leaves_nothing(make
     assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 def test_the_answers_of_ray_and_of_this_process_are_the_same(make_profile: MakeProfile, tmp_path: Path) -> None:
     profile, source = make_profile(), people.write(tmp_path / "in", 6)
     (source / "broken.jpg").write_bytes(b"none")

@@ -100,6 +100,7 @@ def test_its_first_line_says_what_it_learned_from(
         assert words in capsys.readouterr().err.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on(make_profile: MakeProfile, tmp_path: Path) -> None:
     source, to, profile = photographs(tmp_path / "in", 12), tmp_path / "out", make_profile()
     path = captioner.write(tmp_path / "w.safetensors")

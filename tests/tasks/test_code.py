@@ -98,7 +98,7 @@ def test_downloads_and_preparations_import_what_their_digests_name(tmp_path: Pat
     assert imported(PREPROCESS, folder, "digits") <= covered(folder, "preprocess", "digits")
 
 
-@pytest.mark.parametrize(("name", "kind"), [("classes", "classify"), ("pairs", "translate")])
+@pytest.mark.parametrize(("name", "kind"), [("classes", "classify"), pytest.param("pairs", "translate", marks=pytest.mark.slow)])
 def test_trainings_and_evaluations_import_what_their_digests_name(
     make_profile: Callable[..., Profile], name: str, kind: str
 ) -> None:

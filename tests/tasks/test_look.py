@@ -210,6 +210,7 @@ def test_a_painting_says_what_it_was_made_of(
     assert painting.digest("vgg19") == backbones.VGG19.sha256
 
 
+@pytest.mark.slow
 def test_an_interrupted_painting_goes_on_with_its_own_content_and_weights_alone(
     make_profile: Callable[..., Profile], photograph: Path, style: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def test_the_winner_is_trained_evaluated_and_reported_as_any_experiment(swept: P
     assert 'href="#found"' in page
 
 
+@pytest.mark.slow
 def test_too_many_failures_end_the_sweep_and_say_why(make_profile: MakeProfile) -> None:
     space = {"train.optimizer.lr": {"choice": [1e29, 1e30]}}
     profile = with_sweep(make_profile(), space=space, concurrency=1)

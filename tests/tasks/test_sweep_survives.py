@@ -72,6 +72,7 @@ def fed(profile: Profile, folder: Path, table: pd.DataFrame, curves: pd.DataFram
     return drawn
 
 
+@pytest.mark.slow
 def test_a_sweep_that_loses_a_worker_and_its_driver_goes_on(make_profile: MakeProfile, tmp_path: Path) -> None:
     profile = with_sweep(make_profile(), trials=TRIALS, concurrency=1)
     first = start(profile)

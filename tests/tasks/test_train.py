@@ -117,6 +117,7 @@ def command(*arguments: str, folder: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_goes_on_and_ends_with_the_same_weights(make_profile: MakeProfile, tmp_path: Path) -> None:
     profile = make_profile(epochs=15, augment={"flip": True, "crop": 2})
     undisturbed = train(profile, "classes", tmp_path / "undisturbed")
@@ -144,6 +145,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_with_the_same_weights(make_
     assert before == after
 
 
+@pytest.mark.slow
 def test_a_second_training_at_the_same_time_is_refused_by_name(make_profile: MakeProfile) -> None:
     profile = make_profile(epochs=400)
     first = command("tasks.train", "classes", folder=profile.folder)

@@ -38,6 +38,7 @@ def start(path: Path, seconds: float) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_nothing(tmp_path: Path) -> None:
     with start(tmp_path / "processes.json", 600) as process:
         family = psutil.Process(process.pid).children(recursive=True)

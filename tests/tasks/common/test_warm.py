@@ -335,6 +335,7 @@ def test_it_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert environment == dict(os.environ)
 
 
+@pytest.mark.slow
 def test_a_training_gives_the_same_bytes(make_profile: MakeProfile) -> None:
     """By DVC, whose shell and variables stand between, with all libraries."""
     profile = make_profile()

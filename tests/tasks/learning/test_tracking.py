@@ -197,6 +197,7 @@ def test_a_model_loads_in_a_fresh_process_without_the_project(make_profile: Make
     np.testing.assert_allclose(outputs, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_needs_nothing_but_what_its_requirements_name(make_profile: MakeProfile, client: Any, tmp_path: Path) -> None:
     """Other packages of this environment are hidden from the process that loads models of every kind."""
     profile, folders = make_profile(), []
@@ -381,6 +382,7 @@ def test_a_store_that_fails_later_costs_one_warning(make_profile: MakeProfile, c
     assert [record.name for record in caplog.records] == ["tasks.learning.tracking"]
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_share_one_new_database(make_profile: MakeProfile, tmp_path: Path) -> None:
     profile = make_profile()
     code = (

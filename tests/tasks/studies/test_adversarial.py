@@ -95,6 +95,7 @@ def test_budgets_rise(make_study: Callable[..., Profile], budgets: list[int]) ->
         make_study(study="adversarial", options={"budgets": budgets})
 
 
+@pytest.mark.slow
 def test_the_stage_imports_what_its_digest_names(make_study: Callable[..., Profile]) -> None:
     profile = make_study(study="adversarial", options=OPTIONS)
     run = "from tasks.study import study; study(config.load({folder!r}, networks=False), {name!r})"

@@ -117,6 +117,7 @@ def test_without_a_network_there_is_nothing_to_look_at(make_study: Callable[...,
         study(make_study(study="saliency", network="none", options=OPTIONS), "looked")
 
 
+@pytest.mark.slow
 def test_the_stage_imports_what_its_digest_names(make_study: Callable[..., Profile]) -> None:
     profile = make_study(study="saliency", options=OPTIONS)
     run = "from tasks.study import study; study(config.load({folder!r}, networks=False), {name!r})"

@@ -65,7 +65,7 @@ TRAIN = {**block()["train"], "epochs": 8}
     "objective",
     [
         {"name": "loss"},
-        {"name": "smallest", "bound": 0.6},
+        pytest.param({"name": "smallest", "bound": 0.6}, marks=pytest.mark.slow),
         {"name": "efficiency", "bound": 0.6},
         {"name": "pareto"},
     ],

@@ -219,6 +219,7 @@ def test_curves_end_at_the_recall_of_all_detections() -> None:
     pd.testing.assert_series_equal(ends, recalls[ends.index])
 
 
+@pytest.mark.slow
 def test_the_detections_of_2508_images_take_seconds() -> None:
     out, truth = random_case(0, images=2508, classes=20, most=100)
     start = time.perf_counter()
