@@ -20,6 +20,7 @@ import pandas as pd
 import yaml
 
 from tasks import code
+from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.common.files import write_json
 from tasks.params.experiment import NONE
@@ -121,8 +122,10 @@ def _profile(profile: Profile, root: Path, names: Sequence[str]) -> None:
     own = root / profile.folder.resolve().relative_to(profile.root) / "params.yaml"
     params = yaml.safe_load(own.read_bytes())
     blocks = {section: params.get(section) or {} for section in ("experiments", "winners", "students", "sweeps")}
+    # Both versions compute in one precision: what `auto` stands for is no part of the proof.
+    auto = devices.precision("auto", devices.choose(profile.params.device))
     for block in [block for section in blocks.values() for block in section.values()]:
-        block["train"] = {**block.get("train", {}), "epochs": EPOCHS}
+        block["train"] = {"precision": auto, **block.get("train", {}), "epochs": EPOCHS}
         block["train"].pop("early_stopping", None)
         if critical := block["train"].get("self_critical"):
             # A phase at the end is one of the epochs.
