@@ -28,7 +28,7 @@ from tasks.common.flat import flat
 from tasks.profile import Profile
 
 # Steps that are adopted, and the kind of name that each has.
-STEPS = ("sweep", "train", "evaluate", "calibrate", "reliability")
+STEPS = ("sweep", "train", "evaluate", "calibrate", "reliability", "study")
 RENAMED = "renamed.yaml"
 
 
@@ -58,12 +58,12 @@ class Renamed:
 def adopt(profile: Profile, names: list[str] | None = None) -> dict[str, str]:
     """Rewrite dvc.lock for the stages that are proved; return why each of the others is refused.
 
-    `names`: of experiments and sweeps; all that stand in params.yaml by default.
+    `names`: of experiments, sweeps and studies; all that stand in params.yaml by default.
     """
     folder = profile.folder
     code.write(folder)
     recorded, renamed, proofs = lockfile.read(folder), Renamed.read(folder), proof.read(folder)
-    wanted = set(names) if names else {*profile.params.experiments, *profile.params.sweeps}
+    wanted = set(names or everything(profile))
     refused: dict[str, str] = {}
     # What an adopted stage's output was recorded as, and is: a stage that took the one takes the other.
     moved: list[tuple[dict[str, Any], dict[str, Any]]] = []
@@ -85,6 +85,11 @@ def adopt(profile: Profile, names: list[str] | None = None) -> dict[str, str]:
             del recorded[former]
     lockfile.write(folder, recorded)
     return refused
+
+
+def everything(profile: Profile) -> list[str]:
+    """The names of all that can be adopted."""
+    return [*profile.params.experiments, *profile.params.sweeps, *profile.params.studies]
 
 
 def _adopted(
@@ -177,11 +182,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 @app.command("prove")
 def prove_command(
     commit: Annotated[str, typer.Argument(help="whose code the recorded results were made with")],
-    names: Annotated[list[str] | None, typer.Argument(help="experiments and sweeps; all by default")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="experiments, sweeps and studies; all by default")] = None,
 ) -> None:
     """Train and measure two epochs with a commit's code and with today's, on a part of the data, and record whether all is equal."""
     profile = config.load()
-    found = proof.prove(profile, commit, names or [*profile.params.experiments, *profile.params.sweeps])
+    found = proof.prove(profile, commit, names or everything(profile))
     for name, one in found.items():
         print(f"{name}: {'equal' if one['equal'] else 'NOT EQUAL'}")
     if unequal := [name for name, one in found.items() if not one["equal"]]:
@@ -190,7 +195,7 @@ def prove_command(
 
 @app.command("record")
 def record_command(
-    names: Annotated[list[str] | None, typer.Argument(help="experiments and sweeps; all by default")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="experiments, sweeps and studies; all by default")] = None,
 ) -> None:
     """Rewrite dvc.lock for what was proved, and say what was refused and why."""
     profile = config.load()

@@ -47,7 +47,7 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
     """
     known_to_user(name, profile.params.studies, "study")
     block = profile.params.studies[name]
-    module = studies.find(block.study)
+    module, options = studies.find(block.study), block.settings().model_dump(mode="json")
     folder = profile.processed(block.data)
     info, device = prepared.info(folder), devices.choose(profile.params.device)
     networks = {key: _load(profile, experiment, device) for key, experiment in block.networks().items()}
@@ -83,7 +83,8 @@ def study(profile: Profile, name: str, out: Path | None = None) -> dict[str, Any
             "device": devices.describe(device),
             "precision": "fp32",
             "threads": torch.get_num_threads(),
-            "seeds": [],
+            "seeds": [options["seed"]] if "seed" in options else [],
+            "options": options,
             "git_commit": provenance.git_commit(profile.root),
             "versions": provenance.versions(),
             **(module.facts(block) if hasattr(module, "facts") else {}),

@@ -36,13 +36,13 @@ STEPS = ("train", "evaluate", "calibrate", "reliability")
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The proofs of a profile by the names of experiments and sweeps."""
+    """The proofs of a profile by the names of experiments, sweeps and studies."""
     path = folder / FILE
     return json.loads(path.read_bytes()) if path.exists() else {}
 
 
 def prove(profile: Profile, commit: str, names: Sequence[str]) -> dict[str, Any]:
-    """Hold the code of `commit` against the code that is checked out, for experiments and sweeps; record the proofs, and return them.
+    """Hold the code of `commit` against the code that is checked out, for experiments, sweeps and studies. Record and return the proofs.
 
     Raises Error for an unknown commit, changes that are not committed, and data that are not prepared.
     """
@@ -81,6 +81,8 @@ def prove(profile: Profile, commit: str, names: Sequence[str]) -> dict[str, Any]
 def _steps(profile: Profile, name: str) -> list[str]:
     if name in profile.params.sweeps:
         return ["sweep"]
+    if name in profile.params.studies:
+        return ["study"]
     return ["train", "evaluate", *(["calibrate", "reliability"] if name in profile.params.calibrate else [])]
 
 
@@ -93,10 +95,13 @@ def _in_order(profile: Profile, names: Sequence[str]) -> list[str]:
     ordered: list[str] = []
 
     def add(name: str) -> None:
-        block = profile.params.experiments.get(name)
-        for before in (block.after, block.judge) if block else ():
-            if before != NONE:
-                add(before)
+        needed: list[str] = []
+        if block := profile.params.experiments.get(name):
+            needed = [before for before in (block.after, block.judge) if before != NONE]
+        elif study := profile.params.studies.get(name):
+            needed = [*study.networks().values()]
+        for before in needed:
+            add(before)
         if name not in ordered:
             ordered.append(name)
 
@@ -139,8 +144,8 @@ def _profile(profile: Profile, root: Path, names: Sequence[str]) -> None:
     target = root / "short"
     target.mkdir()
     (target / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    wanted = {profile.params.experiments[name].data for name in names if name in profile.params.experiments}
-    wanted |= {profile.params.sweeps[name].data for name in names if name in profile.params.sweeps}
+    sections = (profile.params.experiments, profile.params.sweeps, profile.params.studies)
+    wanted = {section[name].data for section in sections for name in names if name in section}
     for data in sorted(wanted):
         _shorten(profile.processed(data), target / "data" / "processed" / data)
     for name in names:

@@ -3,7 +3,7 @@
     python short_run.py FOLDER OUT NAME...
 
 FOLDER is a profile whose data are a small part of the real ones. OUT gets, for each name, a hash of the trained tensors, the metrics, and
-what else the experiment's stages measure. Nothing but the steps' functions is used, which both versions have.
+what else the experiment's stages measure; for a study, its metrics. Nothing but the steps' functions is used, which both versions have.
 """
 
 import hashlib
@@ -63,13 +63,21 @@ def sweep(profile: Any, name: str) -> dict[str, Any]:
     }
 
 
+def study(profile: Any, name: str) -> dict[str, Any]:
+    """Run a study of networks that were trained before it."""
+    from tasks import study as studying
+
+    return {"metrics": studying.study(profile, name)["metrics"]}
+
+
 def main(folder: Path, out: Path, names: list[str]) -> None:
     """Run each of the names; what fails is recorded as its sentence."""
     profile = config.load(folder)
     found: dict[str, Any] = {}
     for name in names:
         try:
-            found[name] = sweep(profile, name) if name in profile.params.sweeps else experiment(profile, name)
+            measure = sweep if name in profile.params.sweeps else study if name in profile.params.studies else experiment
+            found[name] = measure(profile, name)
         except Exception as error:
             found[name] = {"error": f"{type(error).__name__}: {error}"}
         print(f"{name}: {str(found[name].get('metrics', found[name]))[:150]}", file=sys.stderr, flush=True)

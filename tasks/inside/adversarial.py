@@ -131,7 +131,10 @@ def _accuracies(
 def _targeted(
     network: nn.Module, images: Tensor, block: Block, out: Any, names: tuple[str, ...]
 ) -> tuple[pd.DataFrame, Tensor, dict[str, float]]:
-    """The share that is taken for its target a budget, the changed images, and the numbers."""
+    """The share that is taken for its target a budget and the changes so far, the changed images, and the numbers.
+
+    What is not reached by a budget counts in its row as it was.
+    """
     with torch.no_grad():
         logits = torch.cat([network(part.float() / attacks.LEVELS) for part in images.split(BATCH)])
     if logits.shape[1] <= BEST:
@@ -158,12 +161,16 @@ def _targeted(
         ),
     )
     reached = (needed > 0).numpy()
-    shares = [float((reached & (needed.numpy() <= budget)).mean()) for budget in (0, *block.budgets)]
+    before, rows = logits.argmax(1), []
+    for budget in (0, *block.budgets):
+        within = ((needed > 0) & (needed <= budget)).to(images.device)
+        now, after = torch.where(within[:, None, None, None], found, images), torch.where(within, targets, before)
+        rows.append({"budget": budget, "reached": float(within.float().mean()), **of_change(images, now, before, after)})
     metrics = _transfer(network, images, found, targets, needed > 0, block)
     # What is not reached needs more than the largest.
     median = float(np.median(np.where(reached, needed.numpy(), block.budgets[-1] + 1)))
     return (
-        pd.DataFrame({"budget": [0, *block.budgets], "reached": shares}),
+        pd.DataFrame(rows),
         found,
         {"reached": float(reached.mean()), "median_budget": median, **metrics},
     )

@@ -105,6 +105,10 @@ def test_a_stage_that_took_another_output_stays_stale(recorded: Path) -> None:
     assert was_taken == took, "what it was measured with is not what is here, and DVC sees that"
 
 
+def test_a_study_comes_after_the_networks_that_it_looks_at() -> None:
+    assert proof._in_order(config.load(ROOT), ["adversarial-cnn", "compact"]) == ["cnn", "compact", "adversarial-cnn"]
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A small project whose one experiment is trained, evaluated and committed."""

@@ -82,6 +82,20 @@ def test_photographs_are_taken_for_their_targets(make_study: Callable[..., Profi
     assert 0 <= metrics["transfer_target"] <= metrics["transfer_changed"] <= 1
     assert metrics["mean_linf"] <= 8
     assert metrics["ssim"] > 0.8
+    budgets = pd.read_csv(profile.results("looked") / "tables" / "budgets.csv")
+    assert budgets["budget"].tolist() == [0, 1, 8]
+    assert budgets["reached"].tolist() == budgets["changed"].tolist() == [(table["budget"] <= b).mean() for b in (0, 1, 8)]
+    assert (budgets["mean_linf"] <= budgets["budget"]).all()
+    assert budgets["mean_l2"].is_monotonic_increasing
+    assert budgets["ssim"].is_monotonic_decreasing
+    last = budgets.iloc[-1]
+    assert [last[key] for key in ("mean_linf", "mean_l2", "ssim")] == pytest.approx([metrics[key] for key in ("mean_linf", "mean_l2", "ssim")], abs=1e-3)  # fmt: skip
+
+
+def test_a_result_says_what_was_asked_for(make_study: Callable[..., Profile]) -> None:
+    result = study(make_study(study="adversarial", options={**OPTIONS, "seed": 3}), "looked")
+    assert result["seeds"] == [3]
+    assert result["options"] == {**OPTIONS, "seed": 3, "judge": "none"}
 
 
 def test_a_network_of_few_classes_has_no_targets(make_study: Callable[..., Profile]) -> None:
