@@ -32,6 +32,7 @@ $(READY): requirements.lock requirements.weights pyproject.toml
 
 rebuild: $(READY) .dvc/config.local  ## download, prepare, train, evaluate and report whatever is not up to date
 	@test -f $(FOLDER)/params.yaml || { echo "error: no profile $(PROFILE): $(FOLDER)/params.yaml does not exist"; exit 1; }
+	@echo "$(JOBS)" | grep -qE '^[1-9][0-9]*$$' || { echo "error: JOBS=$(JOBS): give how many stages run at once, a whole number from 1"; exit 1; }
 	cd $(FOLDER) && python -m tasks.config
 	DARKROOM_JOBS=$(JOBS) python -m tasks.common.warm dvc repro $(FOLDER)/dvc.yaml
 	@echo "report: $(FOLDER)/results/report.html"

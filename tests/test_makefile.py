@@ -59,6 +59,13 @@ def test_clean_leaves_what_is_the_user_s(project: Path) -> None:
     assert [name for name in kept if not (project / name).exists()] == []
 
 
+@pytest.mark.parametrize("jobs", ["two", "0", "1.5", "-1"])
+def test_a_number_of_jobs_that_is_none_is_refused_before_any_work(project: Path, jobs: str) -> None:
+    with pytest.raises(AssertionError, match=rf"error: JOBS={jobs}: give how many stages run at once"):
+        make(project, "rebuild", f"JOBS={jobs}")
+    assert not (project / "results" / "table.csv").exists()
+
+
 def test_help_lists_the_commands(project: Path) -> None:
     listed = make(project)
     for target in ("rebuild", "test", "check", "ui", "demo", "bench", "lock", "clean"):
