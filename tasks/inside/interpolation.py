@@ -59,6 +59,10 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     whole = {space: Way(*(torch.cat(parts) for parts in zip(*walks))) for space, walks in found.items()}
     if not all(way.steps.isfinite().all() for way in whole.values()):
         raise Error(f"studies.{name}: {configuration.experiment}'s samples are not finite: its training diverged")
+    if not all(way.ends.all() for way in whole.values()):
+        raise Error(
+            f"studies.{name}: some of {configuration.experiment}'s samples are one picture, and no way leads anywhere: it collapsed"
+        )
     table = steps(whole)
     out.table("steps", table)
     figures.save(rows(drawn(network, noise[: 2 * block.shown])), out.plots / "ways.png")

@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -61,8 +62,8 @@ def test_both_ways_have_the_same_ends_and_other_pictures_between(generator: nn.M
         assert np.abs(z[4] - w[4]).max() > 1
 
 
-def test_the_study_measures_a_generator_with_styles(make_study: Callable[..., Profile], generator: nn.Module) -> None:
-    profile = make_study(study="interpolation", options=OPTIONS)
+def _replace(profile: Profile, generator: nn.Module) -> None:
+    """Put the generator's weights where those of the experiment stand."""
     configuration = weights.configuration(profile.weights("classes"))
     changed = {
         "task": "generate",
@@ -74,6 +75,11 @@ def test_the_study_measures_a_generator_with_styles(make_study: Callable[..., Pr
         "std": None,
     }
     weights.save(profile.weights("classes"), generator, configuration.model_copy(update=changed))
+
+
+def test_the_study_measures_a_generator_with_styles(make_study: Callable[..., Profile], generator: nn.Module) -> None:
+    profile = make_study(study="interpolation", options=OPTIONS)
+    _replace(profile, generator)
     metrics = study(profile, "looked")["metrics"]
     assert set(metrics) == {"detour_z", "detour_w", "unevenness_z", "unevenness_w"}
     assert all(value >= 1 for value in metrics.values())
@@ -81,6 +87,16 @@ def test_the_study_measures_a_generator_with_styles(make_study: Callable[..., Pr
     assert table["step"].tolist() == [1, 2, 3, 4]
     assert table["w"].sum() == pytest.approx(metrics["detour_w"], abs=1e-3)
     assert {path.name for path in (profile.results("looked") / "plots").iterdir()} == {"ways.png", "steps.png"}
+
+
+def test_a_generator_that_collapsed_is_named(make_study: Callable[..., Profile], generator: nn.Module) -> None:
+    collapsed = copy.deepcopy(generator)
+    for parameter in collapsed.generator.synthesis.colour.parameters():  # type: ignore[union-attr]
+        nn.init.zeros_(parameter)
+    profile = make_study(study="interpolation", options=OPTIONS)
+    _replace(profile, collapsed)
+    with pytest.raises(Error, match="are one picture"):
+        study(profile, "looked")
 
 
 @pytest.mark.parametrize(("network", "words"), [("classes", "no styles to walk through"), ("none", "names no network")])
