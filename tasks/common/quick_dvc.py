@@ -7,6 +7,10 @@ writer, so that the file's bytes are the same. A file that DVC has not laid out 
 For each stage, DVC parses the whole params.yaml too, and searches all of it for each key. That is half of what a rebuild costs that has
 nothing to do. Here the file is parsed once as long as it stays the same, and a key is looked up.
 
+Before anything runs, DVC reads the dvc.yaml and the lock file of every profile, twice those of the one that is asked for, and for each
+question about a stage it writes into a file which paths this process reads and writes, and takes it out again. Here a profile is read alone
+and once, and what a stage holds already is not written again.
+
 DVC runs one stage at a time. Here `dvc repro` runs as many as DARKROOM_JOBS says, 1 by default, each once those that it depends on have
 ended. Small networks hardly gain from a second thread, so that two stages of one thread each end sooner than one of two after the other.
 Only commands run beside each other: all that DVC itself does is done by one thread at a time, under DVC's own locks.
@@ -21,20 +25,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dvc import rwlock
 from dvc.dependency import param
-from dvc.dvcfile import Lockfile
+from dvc.dvcfile import PROJECT_FILE, Lockfile
 from dvc.env import DVC_STAGE
 from dvc.exceptions import ReproductionError
 from dvc.fs import FileSystem, LocalFileSystem
 from dvc.log import logger
 from dvc.repo import reproduce
+from dvc.repo.index import Index
 from dvc.stage import run, serialize
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc.utils.serialize import YAMLFileCorruptedError, dumps_yaml, parse_yaml
@@ -51,8 +58,12 @@ _dump_whole = Lockfile.dump_stages
 _search_file = param.read_param_file
 _reproduce_in_turn = reproduce._reproduce
 _run_in_front = run._run
+_collect_from_all = reproduce.collect_stages
+_write_what_is_held = rwlock.rwlock
 # Held by the thread that does DVC's own work.
 _working = threading.Lock()
+# What the stage that a thread is at has written down that it reads and writes.
+_held = threading.local()
 
 
 def split(text: str) -> dict[str, str] | None:
@@ -134,6 +145,31 @@ def read_param_file(
             value = value[part]
         found[key] = deepcopy(value)
     return found
+
+
+def collect_stages(repo: Any, targets: Iterable[str], recursive: bool = False, glob: bool = False) -> list[Any]:
+    """The stages of the files that are asked for: DVC's `collect_stages`, which does what is not so plain. No other file is read."""
+    targets = [*targets]
+    if recursive or glob or not all(Path(target).name == PROJECT_FILE and Path(target).is_file() for target in targets):
+        return _collect_from_all(repo, targets, recursive, glob)
+    files = dict.fromkeys(repo.fs.abspath(target) for target in targets)
+    repo.index = Index.from_indexes(repo, [Index.from_file(repo, file) for file in files])
+    return [*repo.index.stages]
+
+
+@contextmanager
+def hold(folder: str, fs: FileSystem, command: str, read: list[str], write: list[str], hardlink: bool) -> Iterator[None]:
+    """Write down which paths are read and which are written, where this thread has not done so before: DVC's `rwlock`."""
+    before: tuple[set[str], set[str]] = getattr(_held, "paths", (set(), set()))
+    if before[0] | before[1] >= {*read} and before[1] >= {*write}:
+        yield
+        return
+    with _write_what_is_held(folder, fs, command, read, write, hardlink):
+        _held.paths = (before[0] | {*read}, before[1] | {*write})
+        try:
+            yield
+        finally:
+            _held.paths = before
 
 
 def reproduce_at_once(
@@ -232,4 +268,6 @@ if __name__ == "__main__":
     param.read_param_file = read_param_file
     reproduce._reproduce = reproduce_at_once
     run._run = run_beside
+    reproduce.collect_stages = collect_stages
+    rwlock.rwlock = hold
     sys.exit(main())

@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -40,6 +41,8 @@ ROOT = Path(__file__).resolve().parents[2]
 IDLE = 60.0
 # A file beside the socket once the libraries are imported. Until then `bin/python` runs light steps in fresh processes, which take a second.
 WARM = "warm"
+# A file that `bin/python` leaves there for the first of these: where no step comes, as in a rebuild with nothing to do, nothing is imported.
+WANTED = "wanted"
 LIBRARIES = (
     "torch", "torch._dynamo", "torchvision", "cv2", "pandas", "pyarrow.parquet", "scipy.special", "sklearn.metrics", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "safetensors.torch", "typer", "rich.progress", "jinja2", "psutil", "filelock",
@@ -107,9 +110,14 @@ class Parent:
         self.handlers: set[int] = set()
 
     def serve(self) -> None:
-        """Import the libraries at once: DVC reads its files meanwhile."""
+        """Import the libraries once a step comes, and then take steps."""
+        folder = Path(self.environment["DARKROOM_WARM"])
+        give_up = time.monotonic() + self.idle
+        while not (folder / WANTED).exists() and not select.select([self.listener], [], [], 0.1)[0]:
+            if time.monotonic() > give_up:
+                return
         _warm_up(self.libraries)
-        (Path(self.environment["DARKROOM_WARM"]) / WARM).touch()
+        (folder / WARM).touch()
         while True:
             ready, _, _ = select.select([self.listener], [], [], self.idle)
             self._reap()

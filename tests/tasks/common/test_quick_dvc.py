@@ -6,11 +6,14 @@ import string
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dvc import rwlock
 from dvc.dependency.param import read_param_file
 from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
@@ -124,6 +127,59 @@ def test_a_stage_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "failed to reproduce 'second'" in done.stderr
     assert [*parse_yaml((folder / "dvc.lock").read_text(), "dvc.lock")["stages"]] == ["first"]
+
+
+@pytest.mark.parametrize("target", ["dvc.yaml", "other/dvc.yaml"])
+def test_of_several_profiles_the_one_that_is_asked_for_is_read(tmp_path: Path, target: str) -> None:
+    """The other one's lock file is damaged, over which DVC's own stumbles."""
+    folder = _project(tmp_path / "project", {"first": "echo 1", "second": "echo 2"})
+    (folder / "other").mkdir()
+    for name in ("dvc.yaml", "params.yaml"):
+        (folder / "other" / name).write_text((folder / name).read_text())
+    unread = folder / ("other" if target == "dvc.yaml" else ".") / "dvc.lock"
+    unread.write_text("schema: '2.0'\nstages:\n<<<<<<< ours\n")
+    environment = os.environ | {"DARKROOM_PYTHON": sys.executable}
+    runs = [
+        subprocess.run([*command, "repro", target], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        for command in (DVC["DVC's own"], DVC["ours"], DVC["ours"])
+    ]
+    assert runs[0].returncode != 0
+    assert "dvc.lock' is invalid" in runs[0].stderr
+    assert [run.returncode for run in runs[1:]] == [0, 0], runs[1].stderr
+    assert "Running stage" in runs[1].stdout
+    assert "Data and pipelines are up to date." in runs[2].stdout
+    stages = parse_yaml((folder / target).with_name("dvc.lock").read_text(), "dvc.lock")["stages"]
+    assert [*stages] == ["first", "second"]
+
+
+def test_what_a_stage_holds_is_written_down_once_and_is_out_of_reach_of_others(tmp_path: Path) -> None:
+    fs, written = LocalFileSystem(), tmp_path / rwlock.RWLOCK_FILE
+
+    def hold(read: list[str], write: list[str]) -> AbstractContextManager[None]:
+        return quick_dvc.hold(
+            str(tmp_path), fs, "us", [str(tmp_path / name) for name in read], [str(tmp_path / name) for name in write], False
+        )
+
+    with hold(["in"], ["out"]):
+        before = written.stat().st_mtime_ns, written.read_bytes()
+        for read, write in ((["in"], []), (["in", "out"], []), (["in"], ["out"]), ([], [])):
+            with hold(read, write):
+                assert (written.stat().st_mtime_ns, written.read_bytes()) == before
+        with hold([], ["more"]):
+            assert b"more" in written.read_bytes()
+
+        def beside() -> bytes:
+            with hold(["theirs"], []), hold(["theirs"], []):
+                return written.read_bytes()
+
+        # Another thread's stage writes down what it holds itself.
+        with ThreadPoolExecutor() as pool:
+            assert b"theirs" in pool.submit(beside).result()
+        assert b"theirs" not in written.read_bytes()
+        code = f"from tasks.common import quick_dvc; from dvc.fs import LocalFileSystem\nwith quick_dvc.hold({str(tmp_path)!r}, LocalFileSystem(), 'them', [{str(tmp_path / 'out')!r}], [], False): pass"
+        stranger = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert "LockError" in stranger.stderr
+    assert str(tmp_path / "out").encode() not in written.read_bytes()
 
 
 TWO = {"DARKROOM_PYTHON": sys.executable, "DARKROOM_JOBS": "2"}

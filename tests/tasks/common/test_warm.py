@@ -269,6 +269,19 @@ def test_a_step_of_a_second_does_not_wait_for_a_parent_that_imports_still(projec
         assert subprocess.check_output(command, cwd=project, env=made.environment, timeout=50) == b"done\n"
 
 
+def test_a_parent_imports_nothing_before_a_step_comes(project: Path, tmp_path: Path) -> None:
+    (project / "tasks" / "code.py").write_text("")
+    with parent(tmp_path / "warm") as made:
+        time.sleep(2)
+        assert not (made.folder / warm.WARM).exists()
+        # A light step does not wait for it, and has it begin.
+        subprocess.check_output(["python", "-m", "tasks.code"], cwd=project, env=made.environment, timeout=50)
+        give_up = time.monotonic() + 30
+        while not (made.folder / warm.WARM).exists():
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+
+
 def test_a_parent_with_a_thread_forks_nothing(project: Path, tmp_path: Path) -> None:
     prelude = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     with parent(tmp_path / "warm", prelude=prelude) as made:
