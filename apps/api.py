@@ -29,7 +29,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from apps.faces import MAX_BYTES, Reader
 from tasks import config
 from tasks.common.errors import Error
-from tasks.common.own_pages import HOST, NAMES, OwnPages
+from tasks.common.own_pages import HOST, NAMES, OwnPages, check_free
 from tasks.faces import face_weights
 from tasks.params.face_settings import Annotate
 from tasks.profile import Profile
@@ -198,6 +198,7 @@ def main(
     """Serve the API on this machine, until Ctrl-C: curl --data-binary @photograph.jpg http://127.0.0.1:8000/"""
     import uvicorn
 
+    check_free(port)
     loaded = config.load(profile, experiments=False)
     # Weights that are missing or damaged are said here, and not to whoever sends a photograph.
     face_weights.find(loaded, Annotate(source=""))

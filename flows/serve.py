@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from tasks import config
 from tasks.common import processes
 from tasks.common.errors import Error
 from tasks.common.locks import alone
-from tasks.common.own_pages import HOST, origins
+from tasks.common.own_pages import HOST, check_free, origins
 from tasks.learning import tracking
 
 # Of the API: the deployment that is made last.
@@ -80,17 +79,6 @@ def _healthy(url: str) -> bool:
         return httpx.get(url, timeout=2, trust_env=False).is_success
     except httpx.HTTPError:
         return False
-
-
-def check_free(port: int, option: str) -> None:
-    """Raises Error where another program listens on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            reason = f"port {port} cannot be used ({error.strerror})"
-            raise Error(f"{reason}; stop what uses it, or choose another with {option}") from None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Servers on loopback answer their own pages and programs of this machine, and no page of a stranger's."""
 
+import socket
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -7,9 +8,23 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from tasks.common.errors import Error
+
 HOST = "127.0.0.1"
 # The names by which a browser on this machine reaches us.
 NAMES = (HOST, "localhost")
+
+
+def check_free(port: int, option: str = "--port") -> None:
+    """Raises Error where a port of this machine cannot be listened on, such as one that another program has; `option` chooses another."""
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections have only just closed is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            reason = f"port {port} cannot be used ({error.strerror})"
+            raise Error(f"{reason}; stop what uses it, or choose another with {option}") from None
 
 
 def origins(port: int) -> list[str]:

@@ -6,23 +6,27 @@ import httpx
 import pytest
 
 from apps import photographs
-from tasks.profile import Profile
 from tests import listening
 from tests.conftest import ROOT
 
 
-@pytest.mark.slow
-def test_a_port_in_use_is_said_without_a_traceback(trained: Profile) -> None:
+@pytest.mark.parametrize("program", ["apps.demo", pytest.param("apps.api", marks=pytest.mark.slow)])
+def test_a_port_in_use_is_said_before_any_work(program: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "apps.demo", "--port", str(port), "--profile", str(trained.folder)]
+        command = [sys.executable, "-X", "importtime", "-m", program, "--port", str(port)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert f"error: port {port} is in use" in done.stderr
-    assert "--port" in done.stderr
-    assert "Traceback" not in done.stderr
+    imported, said = (
+        [line for line in done.stderr.splitlines() if line.startswith("import time:") is kind] for kind in (True, False)
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said == [
+        f"error: port {port} cannot be used (Address already in use); stop what uses it, or choose another with --port"
+    ]
+    if program == "apps.demo":
+        assert not [line for line in imported if line.endswith((" gradio", " torch"))]
 
 
 def upload(address: str, content: bytes) -> httpx.Response:
