@@ -17,7 +17,7 @@ from tasks.common.files import write_json
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = (
     "preprocess", "training", "fractional", "accuracy", "neighbours", "adversarial", "detection", "filters", "sweeps", "emotions",
-    "annotate", "large_photographs", "faces", "emotion_peers", "rebuild", "stages", "saliency", "style", "generation", "captions", "compress",
+    "annotate", "large_photographs", "faces", "emotion_peers", "rebuild", "prefect_rebuild", "stages", "saliency", "style", "generation", "captions", "compress",
 )  # fmt: skip
 
 

@@ -1,8 +1,4 @@
-"""What a rebuild costs: from nothing, with nothing changed, a stage beside its work, and Prefect's flow beside plain `dvc repro`.
-
-The sample is rebuilt as `make rebuild` does it, in a clone of the last commit. Prefect's flow and plain DVC run a project of stages that
-take a second each, in turn, each time anew.
-"""
+"""What a rebuild costs: from nothing, with nothing changed, and a stage beside its work. In a clone of the last commit, by `make rebuild`'s way."""
 
 import json
 import os
@@ -12,27 +8,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
-
-from benchmarks import timing
 
 TOOK = re.compile(r"([^ |]+) took ([\d.]+) s$")
 JOBS = "2"  # make rebuild's
 WARM = (sys.executable, "-m", "tasks.common.warm", "dvc", "repro")
-STAGES, SECONDS, REPEATS = 60, 1, 3
-# Plain DVC's time as a share of Prefect's, which is at most 15 % and 15 s more.
-SHARE, EXTRA = 1 / 1.15, 15
-PARAMS = {"root": ".", "device": "cpu", "download": {}, "preprocess": {}, "experiments": {}, "comparisons": {}}
 
 
 def run(root: Path) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
-        return [*sample(root, Path(temporary) / "clone"), *prefect(root, Path(temporary))]
+        return sample(root, Path(temporary) / "clone")
 
 
 def sample(root: Path, clone: Path) -> list[dict[str, Any]]:
@@ -103,53 +90,3 @@ def repeat(command: Sequence[str], folder: Path, root: Path | None = None, **env
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n" + "".join(line for _, line in lines[-40:]))
     return [*lines, (time.perf_counter() - start, "")]
-
-
-def prefect(
-    root: Path, temporary: Path, stages: int = STAGES, seconds: float = SECONDS, repeats: int = REPEATS
-) -> list[dict[str, Any]]:
-    """Rows of Prefect's flow against plain DVC."""
-    home = {"PREFECT_HOME": str(temporary / "prefect")}
-    plain = [sys.executable, "-m", "dvc", "repro"]
-
-    def timed(command: Callable[[Path], Sequence[str]]) -> float:
-        with project(temporary, stages, seconds) as folder:
-            return repeat(command(folder), folder, root, **home)[-1][0]
-
-    def flow(folder: Path) -> list[str]:
-        return [sys.executable, "-m", "flows.rebuild", "--profile", str(folder)]
-
-    timed(flow)  # which makes Prefect's database
-    pairs = [(timed(flow), timed(lambda _: plain)) for _ in range(repeats)]
-    rates = [(stages / ours, stages / other) for ours, other in pairs]
-    what = f"{stages} stages of {seconds:g} s"
-    return [
-        timing.compared(
-            "rebuild_prefect",
-            rates,
-            unit="stages",
-            floor=round(SHARE, 2),
-            description=f"{what} through Prefect's flow, each a task run, against plain dvc repro",
-        ),
-        {
-            "name": "rebuild_prefect_extra",
-            "seconds": round(statistics.median(ours - other for ours, other in pairs), 1),
-            "limit": EXTRA,
-            "repeats": repeats,
-            "description": f"{what}: what Prefect's flow takes more than plain dvc repro",
-        },
-    ]
-
-
-@contextmanager
-def project(above: Path, stages: int, seconds: float) -> Iterator[Path]:
-    """A project as long as the block, none of whose stages has run."""
-    with tempfile.TemporaryDirectory(dir=above) as temporary:
-        folder = Path(temporary)
-        command = f"sleep {seconds} && echo ${{item}} > out-${{item}}.txt"
-        each = {"foreach": [*range(stages)], "do": {"cmd": command, "outs": ["out-${item}.txt"]}}
-        (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-        (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"stage": each}}))
-        for made in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-            subprocess.run(made, cwd=folder, check=True)
-        yield folder

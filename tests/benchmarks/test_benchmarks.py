@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import compress, rebuild, sweeps
+from benchmarks import compress, prefect_rebuild, rebuild, sweeps
 from benchmarks.training import our_loop
 from tasks.codec import file, library
 from tasks.profile import Profile
@@ -52,7 +52,7 @@ def test_the_seconds_of_stages_are_those_that_a_rebuild_says() -> None:
 
 
 def test_the_project_of_the_rebuild_s_benchmark_runs_all_its_stages(tmp_path: Path) -> None:
-    with rebuild.project(tmp_path, 2, 0) as folder:
+    with prefect_rebuild.project(tmp_path, 2, 0) as folder:
         lines = rebuild.repeat(
             [str(ROOT / "bin" / "dvc"), "repro"], folder, ROOT, DARKROOM_PYTHON=sys.executable, DARKROOM_JOBS="2"
         )
