@@ -107,6 +107,7 @@ def test_a_photograph_is_filtered_and_downloaded(page: Page, address: str, train
         assert np.array_equal(np.asarray(result), expected.output[..., 0])
 
 
+@pytest.mark.slow
 def test_an_example_is_compared_with_each_filter(page: Page, address: str) -> None:
     page.goto(address)
     page.locator("#examples button").nth(2).click()
@@ -198,6 +199,7 @@ def test_without_weights_the_page_says_what_to_run(page: Page, trained: Profile,
         expect(page.locator("#missing")).not_to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_photograph_and_an_example_get_their_classes(page: Page, make_profile: Callable[..., Profile], tmp_path: Path) -> None:
     profile = make_profile()
     train(profile, "classes")

@@ -319,6 +319,7 @@ def test_a_folder_without_any_face_has_a_sheet(make_profile: MakeProfile, tmp_pa
     assert "0 faces in 1 photographs" in " ".join((tmp_path / "out" / "contact-sheet.html").read_text().split())
 
 
+@pytest.mark.slow
 def test_a_processor_without_bf16_annotates_in_fp32(tmp_path: Path) -> None:
     photograph = people.save(tmp_path / "portrait.png", people.portrait())
     command = [sys.executable, "-m", "tasks.annotate", str(photograph), str(to := tmp_path / "out"), "--no-pictures"]

@@ -83,9 +83,8 @@ def test_wrong_arguments_are_refused(make_profile: MakeProfile, tmp_path: Path) 
     assert not (tmp_path / "out.onnx").exists()
 
 
-@pytest.mark.parametrize(
-    "network", ["faster_rcnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("yolo_v1", "yolov8"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["faster_rcnn", "yolo_v1", "yolov8"])
 def test_a_detector_exports_with_the_same_detections(tmp_path: Path, network: str) -> None:
     """Boxes and scores from ONNX, thinned with what the metadata say, are our detections on an image."""
     recipe = {} if network == "yolov8" else {"pretrained": {"source": "package"}}

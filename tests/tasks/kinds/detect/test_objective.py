@@ -99,7 +99,8 @@ def test_a_training_that_was_killed_ends_where_an_uninterrupted_one_ends(tmp_pat
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
-@pytest.mark.parametrize("network", ["yolo_v1", pytest.param("faster_rcnn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["yolo_v1", "faster_rcnn"])
 def test_it_learns_to_find(tmp_path: Path, network: str) -> None:
     """Eight images by heart, within 60 steps: grids, matching, coding and losses all have to be right for that."""
     architecture = {**ARCHITECTURES[network], "dropout": 0.0}
