@@ -1,4 +1,7 @@
-"""What a rebuild costs: from nothing, with nothing changed, and a stage beside its work. In a clone of the last commit, by `make rebuild`'s way."""
+"""What a rebuild of the sample costs: from nothing, with nothing changed, and a stage beside its work.
+
+It runs as `make rebuild` does, in a clone of the last commit.
+"""
 
 import json
 import os

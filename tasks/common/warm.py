@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IDLE = 60.0
 # A file beside the socket once the libraries are imported. Until then `bin/python` runs light steps in fresh processes, which take a second.
 WARM = "warm"
-# A file that `bin/python` leaves there for the first of these: where no step comes, as in a rebuild with nothing to do, nothing is imported.
+# A file that `bin/python` leaves there when the first light step comes, so that the parent begins to import. Without any step it never does.
 WANTED = "wanted"
 LIBRARIES = (
     "torch", "torch._dynamo", "torchvision", "cv2", "pandas", "pyarrow.parquet", "scipy.special", "sklearn.metrics", "matplotlib.figure",
