@@ -50,9 +50,7 @@ def choose(profile: Profile, experiment: str, dataset: str | None = None) -> pd.
     block = profile.experiment(experiment)
     prepared = info(profile.processed(block.data))
     if block.network not in NETWORKS or prepared.classes != found_faces.CLASSES:
-        raise Error(
-            f"{experiment}: not a detector of faces alone (network: {', '.join(NETWORKS)} on data with one class, face)"
-        )
+        raise Error(f"{experiment}: not a detector of faces alone (network: {', '.join(NETWORKS)} on data with one class, face)")
     weights = profile.weights(experiment)
     rows = []
     with tempfile.TemporaryDirectory(prefix="darkroom-faces-") as temporary:
