@@ -178,7 +178,7 @@ class Roots:
             case "annotate":
                 networks = [
                     self.root / "models" / f"{network}.py"
-                    for network in ("yolov8", "yolo11", "centerface", "emotion", "deepface")
+                    for network in ("yolov8", "yolo11", "averaged_centerface", "emotion", "deepface")
                 ]
                 own = [tasks / "annotated.py", *self._dataset(self._section("annotate")[name].get("source")), *networks]
                 own += [path for block in self.preparations(name).values() for path in self._kind(block.get("task"), "prepare")]
