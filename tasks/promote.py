@@ -25,7 +25,8 @@ from tasks.profile import Profile
 # What a card keeps of metrics.json.
 KEPT = ("dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "parameters", "epochs", "git_commit")
 # Of networks whose own trainer knows the weights that they begin at.
-BEGUN = {"centerface": {"source": "package", "files": [centerface.FILE], "licence": "MIT"}}
+CENTERFACE = {"source": "package", "files": [centerface.FILE], "licence": "MIT"}
+BEGUN = {"centerface": CENTERFACE, "averaged_centerface": CENTERFACE}
 # Git carries every version for ever.
 LARGEST = 16 << 20
 # Files of more bytes than this are halved.

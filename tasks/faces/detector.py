@@ -26,7 +26,7 @@ from tasks.learning.weights import Configuration
 from tasks.params.face_settings import FindFaces
 
 YOLOS = ("yolov8", "yolo11")
-NETWORKS = (*YOLOS, "centerface")
+NETWORKS = (*YOLOS, "centerface", "averaged_centerface")
 STRIDE = 32
 ROWS = 16  # of a batch at most: what is not filled is computed for nothing
 CANDIDATES = 3000  # boxes a view that suppression is given
@@ -161,7 +161,7 @@ def read(path: Path) -> nn.Module:
         if configuration.network not in NETWORKS or configuration.outputs != 1:
             raise Error(
                 f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "
-                f"detector ({', '.join(NETWORKS)}; one class); give others, or train one: dvc repro train@face-yolo11n"
+                f"detector ({', '.join(NETWORKS)}; one class); give others, or train one: dvc repro train@face-centerface-averaged"
             )
         return network
     # Detectors that find landmarks as well have a further branch, which has no part in boxes.

