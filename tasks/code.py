@@ -176,7 +176,10 @@ class Roots:
                     *self._networks(name, block.get("judge")),
                 ]
             case "annotate":
-                networks = [self.root / "models" / f"{network}.py" for network in ("yolov8", "yolo11", "emotion", "deepface")]
+                networks = [
+                    self.root / "models" / f"{network}.py"
+                    for network in ("yolov8", "yolo11", "averaged_centerface", "emotion", "deepface")
+                ]
                 own = [tasks / "annotated.py", *self._dataset(self._section("annotate")[name].get("source")), *networks]
                 own += [path for block in self.preparations(name).values() for path in self._kind(block.get("task"), "prepare")]
             case "calibrate" | "reliability":

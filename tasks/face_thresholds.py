@@ -30,6 +30,9 @@ from tasks.profile import Profile
 LOOKS = (
     ((512, 1024, 2048), 1.0), ((640, 1024, 2048), 1.0), ((512, 832, 2048), 1.4), ((640, 832, 2048), 1.4),
 )  # fmt: skip
+# Of CenterFace, whose map is four times as fine: one look, that leaves it 1.5 times as fast on a megapixel as the publication's of all pixels.
+CENTERFACE = (((640, 2048), 1.4), ((768, 2048), 1.4), ((832, 2048), 1.4), ((896, 2048), 1.4))
+LOOKS_OF = {"centerface": CENTERFACE, "averaged_centerface": CENTERFACE}
 OVERLAPS = (0.5, 0.4, 0.3, 0.6)
 INSIDES = (0.8, 0.6, 1.0)
 THRESHOLDS = tuple(percent / 100 for percent in range(20, 82, 2))
@@ -48,9 +51,7 @@ def choose(profile: Profile, experiment: str, dataset: str | None = None) -> pd.
     block = profile.experiment(experiment)
     prepared = info(profile.processed(block.data))
     if block.network not in NETWORKS or prepared.classes != found_faces.CLASSES:
-        raise Error(
-            f"{experiment}: not a detector of faces alone (network: {' or '.join(NETWORKS)} on data with one class, face)"
-        )
+        raise Error(f"{experiment}: not a detector of faces alone (network: {', '.join(NETWORKS)} on data with one class, face)")
     weights = profile.weights(experiment)
     rows = []
     with tempfile.TemporaryDirectory(prefix="darkroom-faces-") as temporary:
@@ -58,7 +59,7 @@ def choose(profile: Profile, experiment: str, dataset: str | None = None) -> pd.
         raw, names = photographs(profile, dataset or prepared.dataset, "val")
         write_photographs(raw, names, folder)
         objects, whole = found_faces.read_objects(names, {name: raw.items[name] for name in names}, folder, LARGEST)
-        for sizes, enlarge in LOOKS:
+        for sizes, enlarge in LOOKS_OF.get(block.network, LOOKS):
             # All boxes: what of them stays is tried below.
             settings = FindFaces(sizes=sizes, enlarge=enlarge, threshold=found_faces.FLOOR, nms=1.0, inside=1.0, crowd=NEVER)
             boxes = found_faces.detect(Faces.load(weights, settings), whole, folder, LARGEST)
@@ -90,7 +91,7 @@ def best(table: pd.DataFrame) -> pd.Series:
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="a trained experiment on faces")] = "face-yolo11n",
+    experiment: Annotated[str, typer.Argument(help="a trained experiment on faces")] = "face-centerface-averaged",
     dataset: Annotated[
         str | None, typer.Option("--data", help="a data set with the same validation photographs; the experiment's by default")
     ] = None,

@@ -17,12 +17,16 @@ from safetensors.torch import save_file
 from tasks import config, light
 from tasks.common.errors import Error
 from tasks.common.files import atomic, sha256, write_json
+from tasks.faces import centerface
 from tasks.learning import weights
 from tasks.learning.pretrained import SOURCES
 from tasks.profile import Profile
 
 # What a card keeps of metrics.json.
 KEPT = ("dataset", "n_train", "n_val", "n_test", "data_origin", "metrics", "val_metrics", "parameters", "epochs", "git_commit")
+# Of networks whose own trainer knows the weights that they begin at.
+CENTERFACE = {"source": "package", "files": [centerface.FILE], "licence": "MIT"}
+BEGUN = {"centerface": CENTERFACE, "averaged_centerface": CENTERFACE}
 # Git carries every version for ever.
 LARGEST = 16 << 20
 # Files of more bytes than this are halved.
@@ -56,6 +60,8 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
     }
     if begun := [SOURCES[str(module.pretrained)].file for module in network.modules() if hasattr(module, "pretrained")]:
         card["pretrained"] = {"source": metrics.get("pretrained", "none"), "files": begun}
+    elif chosen.network in BEGUN:
+        card["pretrained"] = BEGUN[chosen.network]
     # Written by a stage of its own where the network is one that says how sure it is.
     if (calibration := folder / "calibration.json").exists():
         card["calibration"] = _read(calibration, experiment)

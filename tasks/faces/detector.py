@@ -1,4 +1,4 @@
-"""Faces in photographs: a YOLO on letterboxed views, each photograph at several sizes, crowds as large as they are as well.
+"""Faces in photographs: a network on letterboxed views, each photograph at several sizes, crowds as large as they are as well.
 
 A photograph's boxes do not depend on what else is in its batch. By default each view is shown alone, on a canvas of just its size. Batches
 have a fixed number of rows, of which those that are not filled are grey, and few shapes: full ones are faster, those of mixed photographs seldom full.
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import nms
 
-from models.yolov8 import Inference
+from models import centerface, yolov8
 from tasks.common import devices
 from tasks.common.errors import Error
 from tasks.imaging import images
@@ -25,7 +25,8 @@ from tasks.learning.tensors import to_float
 from tasks.learning.weights import Configuration
 from tasks.params.face_settings import FindFaces
 
-NETWORKS = ("yolov8", "yolo11")
+YOLOS = ("yolov8", "yolo11")
+NETWORKS = (*YOLOS, "centerface", "averaged_centerface")
 STRIDE = 32
 ROWS = 16  # of a batch at most: what is not filled is computed for nothing
 CANDIDATES = 3000  # boxes a view that suppression is given
@@ -49,9 +50,14 @@ class Faces:
     def __init__(
         self, network: nn.Module, settings: FindFaces, device: torch.device | str = "cpu", precision: str = "auto"
     ) -> None:
-        """`network`: of `models.yolov8` or `models.yolo11`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
+        """`network`: of one of `NETWORKS`, with one class; it is changed. `precision`: auto, bf16 or fp32."""
         self.settings, self.device = settings, torch.device(device)
-        self.network = Inference(network, self.device, devices.precision(precision, self.device, emulated=False))
+        computed = devices.precision(precision, self.device, emulated=False)
+        self.network: centerface.Inference | yolov8.Inference
+        if isinstance(network, centerface.CenterFace):
+            self.network = centerface.Inference(network, self.device, torch.bfloat16 if computed == "bf16" else torch.float32)
+        else:
+            self.network = yolov8.Inference(network, self.device, computed)
         self.threshold, self.sizes = settings.threshold or THRESHOLD, sorted(settings.sizes or SIZES)
         self.nms, self.inside, self.enlarge = settings.nms or NMS, settings.inside or INSIDE, settings.enlarge or ENLARGE
 
@@ -155,12 +161,12 @@ def read(path: Path) -> nn.Module:
         if configuration.network not in NETWORKS or configuration.outputs != 1:
             raise Error(
                 f"{path}: weights of the network {configuration.network} with {configuration.outputs} outputs, not of a face "
-                f"detector ({' or '.join(NETWORKS)}, one class); give others, or train one: dvc repro train@face-yolo11n"
+                f"detector ({', '.join(NETWORKS)}; one class); give others, or train one: dvc repro train@face-centerface-averaged"
             )
         return network
     # Detectors that find landmarks as well have a further branch, which has no part in boxes.
     tensors = {f"model.{name}": tensor for name, tensor in foreign.read(path).items() if ".cv4." not in name}
-    for name, scale in itertools.product(NETWORKS, ("n", "s", "m")):
+    for name, scale in itertools.product(YOLOS, ("n", "s", "m")):
         network = Configuration(
             experiment=path.stem, task="detect", network=name, architecture={"scale": scale}, inputs=3, outputs=1, size=640,
             seed=0, git_commit="unknown", data_hash="unknown",

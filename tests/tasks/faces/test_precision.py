@@ -15,14 +15,19 @@ CPU = torch.device("cpu")
 SCRIPT = """
 import torch
 from pathlib import Path
+import models
+from models import Shape
 from models.yolov8 import Inference
-from tasks.faces.detector import read
 from tasks.common.devices import precision
+from tasks.faces.detector import Faces
+from tasks.params.face_settings import FindFaces
 cpu = torch.device("cpu")
 print(*[precision(name, cpu, emulated=False) for name in ("auto", "fp32", "bf16", "bf16")])
 for _ in range(2):
-    inference = Inference(read(Path("models/weights/face.safetensors")), cpu, "bf16")
+    inference = Inference(models.build("yolov8", Shape(3, 1, 64), {}), cpu, "bf16")
 print(inference.dtype, len(inference(torch.rand(1, 3, 64, 64), 0.99, 10)))
+embedded = Faces.load(Path("models/weights/face.safetensors"), FindFaces(), precision="bf16").network
+print(embedded.dtype, len(embedded(torch.rand(1, 3, 64, 64), 0.99, 10)))
 """
 
 
@@ -35,7 +40,7 @@ def test_without_bf16_all_is_fp32_and_is_said_once() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ONEDNN_MAX_CPU_ISA": "AVX2"}
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:2] == ["fp32 fp32 fp32 fp32", "torch.float32 1"]
+    assert done.stdout.split("\n")[:3] == ["fp32 fp32 fp32 fp32", "torch.float32 1", "torch.float32 1"]
     assert done.stderr.count("does not compute in bf16") == 2  # once of each
 
 

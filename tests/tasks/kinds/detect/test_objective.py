@@ -144,7 +144,11 @@ def test_a_trained_detector_is_evaluated(tmp_path: Path) -> None:
         ),
         ("yolo_v1", {"loss": "l1"}, r"experiments\.squares\.train\.loss: Input should be 'detection', not 'l1'"),
         ("yolo_v1", {"trainer": {"mosaic": 1.0}}, "trained by our own loop"),
-        ("cnn", {}, "cnn does not fit detect data; networks for it are averaged_yolo11, faster_rcnn, yolo11, yolo_v1, yolov8"),
+        (
+            "cnn",
+            {},
+            "cnn does not fit detect data; networks for it are averaged_centerface, averaged_yolo11, centerface, faster_rcnn, yolo11, yolo_v1, yolov8",
+        ),
     ],
 )
 def test_what_does_not_fit_boxes_is_refused(tmp_path: Path, network: str, change: dict[str, object], words: str) -> None:
