@@ -23,6 +23,7 @@ from tasks.params.face_settings import Annotate
 FLOOR = 0.01  # scores below it do not enter the average precision
 BATCH = 16
 CLASSES = ("face",)
+PRECISE = 0.9  # share of boxes that are right, at which detectors are compared whatever their thresholds
 # Of a face, in pixels of the photograph: the shorter side of its box.
 SIZES = (0, 16, 32, 64, 128)
 COUNTS = (1, 2, 5, 11, 31)  # faces in a photograph, from so many on
@@ -48,20 +49,24 @@ def evaluated(found: np.ndarray, objects: pd.DataFrame, threshold: float, out: O
     """How well faces were found, detections (N, K, 6) against boxes; with `out` tables and a figure are written.
 
     `map50`: AP at IoU 0.5 (Everingham et al. 2010) of scores from 0.01 on. `map50_16px`: of faces of 16 pixels and more; a smaller one
-    that is found is neither right nor wrong. `recall`, `precision`, `f1`: from the threshold on; `recall_32px`: of faces of 32 pixels and more.
+    that is found is neither right nor wrong. `recall`, `precision`, `f1`: from the threshold on; `recall_32px`: of faces of 32 pixels and more;
+    `recall_32px_p90`: of those, from the score on at which most faces are found with 90 % of all boxes right, whatever the threshold.
     """
     scores = {k: v for k, v in detections.summary(found, objects, CLASSES, threshold).items() if k != "map50_11point"}
     small = objects["difficult"] | (shorter(objects) < 16)
     scores["map50_16px"] = detections.summary(found, objects.assign(difficult=small), CLASSES, threshold)["map50"]
     large = objects.assign(difficult=objects["difficult"] | (shorter(objects) < 32))
     scores["recall_32px"] = detections.summary(found, large, CLASSES, threshold)["recall"]
+    table = detections.match(found, objects)
+    curve = detections.curves(table, objects, CLASSES)
+    precise = curve["score"][curve["precision"] >= PRECISE].min()
+    at = detections.summary(found, large, CLASSES, float(precise)) if np.isfinite(precise) else {"recall": 0.0}
+    scores["recall_32px_p90"] = at["recall"]
     if out is not None:
-        table = detections.match(found, objects)
         sizes, counts = recall_by_size(table, objects, threshold), recall_by_count(table, objects, threshold)
-        curves = detections.curves(table, objects, CLASSES)
         out.table("recall_by_size", sizes)
         out.table("recall_by_count", counts)
-        figures.save(draw(curves, sizes, counts), out.plots / "found_faces.png")
+        figures.save(draw(curve, sizes, counts), out.plots / "found_faces.png")
     return scores
 
 

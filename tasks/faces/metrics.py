@@ -13,6 +13,7 @@ FOUND = (
     Metric("map50", "AP at IoU 0.5", 100, 2, "%"),
     Metric("map50_16px", "AP of faces from 16 pixels", 100, 2, "%"),
     Metric("recall_32px", "Recall from 32 pixels", 100, 2, "%"),
+    Metric("recall_32px_p90", "Recall from 32 pixels where 90 % of all boxes are right", 100, 2, "%"),
     Metric("recall", "Recall", 100, 2, "%"),
     Metric("precision", "Precision", 100, 2, "%"),
     Metric("f1", "F1", 100, 2, "%"),

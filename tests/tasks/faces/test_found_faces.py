@@ -47,3 +47,17 @@ def test_recall_from_the_threshold_on_is_counted_by_the_shorter_side() -> None:
     rows = found_faces.recall_by_size(matched, table, 0.5).set_index("from")
     assert rows["objects"].to_dict() == {0: 1, 16: 1, 32: 2, 64: 0, 128: 0}
     assert rows["recall"].dropna().to_dict() == {0: 1.0, 16: 0.0, 32: 0.5}
+
+
+def test_recall_where_nine_of_ten_are_right_is_one_of_the_curve() -> None:
+    """Twenty faces of 40 pixels; ten found, then two boxes of nothing, then the other ten: with all of them 20 of 22 are right."""
+    table = objects(*[40.0] * 20)
+    nothing = pd.DataFrame({**{c: [2000.0, 2000.0] for c in ("x1", "y1")}, **{c: [2040.0, 2040.0] for c in ("x2", "y2")}})
+    boxes = pd.concat([table.iloc[:10], nothing, table.iloc[10:]], ignore_index=True)
+    scores = np.linspace(0.9, 0.3, 22)
+    every = found_faces.evaluated(found(boxes, scores.tolist()), table, 0.95)
+    assert every["recall_32px"] == 0
+    assert every["recall_32px_p90"] == 1
+    # Without the last ones, 17 of 19 are right, and what is precise enough ends before the second box of nothing.
+    fewer = found_faces.evaluated(found(boxes.iloc[:19], scores[:19].tolist()), table, 0.5)
+    assert fewer["recall_32px_p90"] == 0.5
