@@ -69,6 +69,10 @@ def promote(profile: Profile, experiment: str, name: str | None = None, half: bo
     path = (to or profile.root / "models" / "weights") / f"{name or experiment}.safetensors"
     if (size := source.stat().st_size // (2 if half else 1)) > LARGEST:
         raise Error(f"{source}: {size / 2**20:.0f} MB, over the {LARGEST >> 20} MB that git is given; promote a smaller network")
+    # Another training of the experiment that the file is named after.
+    known = profile.params.experiments.get(name or experiment)
+    if known and (known.network, known.architecture, known.data) == (chosen.network, chosen.architecture, chosen.data):
+        configuration = configuration.model_copy(update={"experiment": name or experiment})
     kept = light.split(network, light.LEFT_OUT.get(configuration.task, ()))
     weights.save(path, kept, configuration, card, half)
     write_json(path.with_suffix(".json"), {"sha256": sha256(path), **card})
