@@ -177,6 +177,11 @@ def test_a_promoted_result_carries_what_was_measured(profile: config.Profile, tm
     assert card.pop("sha256") == hashlib.sha256(path.read_bytes()).hexdigest()
     assert card == weights.card(path)
     assert (card["experiment"], card["dataset"], card["n_test"]) == ("small", "fer2013", 280)
+    assert weights.configuration(path).experiment == "small"
+    # Another experiment has the same network and the same data: its name is answered to.
+    other = promote(profile, "small", "untrained", to=tmp_path)
+    assert weights.configuration(other).experiment == "untrained"
+    assert weights.card(other)["experiment"] == "small"
     measured = Calibration.model_validate_json((profile.results("small") / "calibration.json").read_bytes())
     promoted = Emotions.load(path)
     assert promoted.calibration == measured
