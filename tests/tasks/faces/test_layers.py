@@ -7,8 +7,12 @@ import pytest
 
 from tests.conftest import ROOT
 
-# These stand beneath all: declarations, and images on their way into a network and out of it.
-BENEATH = {"tasks.faces.metrics": ("tasks.kinds",), "tasks.learning.tensors": ()}
+# These stand beneath all: declarations, published weights, and images on their way into a network and out of it.
+BENEATH: dict[str, tuple[str, ...]] = {
+    "tasks.faces.metrics": ("tasks.kinds",),
+    "tasks.faces.centerface": ("tasks.common", "tasks.imaging"),
+    "tasks.learning.tensors": (),
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -102,7 +102,6 @@ def test_embedded_weights_are_looked_at_and_named(make_study: Callable[..., Prof
     [
         ({"embedded": "squeezenet"}, "name one of both"),
         ({"network": "none", "embedded": "squeezent"}, r"unknown weights 'squeezent'; allowed: .*squeezenet"),
-        ({"network": "none", "embedded": "face"}, "unknown weights 'face'"),
         ({"options": {"methods": ["gradiant"]}}, "unknown method 'gradiant'; allowed: gradient"),
         ({"options": {"photographs": 0}}, "photographs"),
     ],
@@ -110,6 +109,11 @@ def test_embedded_weights_are_looked_at_and_named(make_study: Callable[..., Prof
 def test_what_does_not_go_together_is_refused(make_study: Callable[..., Profile], block: dict[str, object], says: str) -> None:
     with pytest.raises(Error, match=says):
         make_study(study="saliency", **block)
+
+
+def test_weights_that_find_faces_are_not_looked_into(make_study: Callable[..., Profile]) -> None:
+    with pytest.raises(Error, match="face"):
+        study(make_study(study="saliency", network="none", embedded="face", options=OPTIONS), "looked")
 
 
 def test_without_a_network_there_is_nothing_to_look_at(make_study: Callable[..., Profile]) -> None:
