@@ -315,7 +315,7 @@ def test_a_variants_kept_picture_is_smaller_than_its_systems_best(tmp_path):
     best, variant = (sections.inlined(tmp_path / "shown.webp", figure, small) for small in (False, True))
     assert len(variant) < len(best)
     with Image.open(io.BytesIO(base64.b64decode(variant.partition(",")[2]))) as shown:
-        assert shown.size == (400, 300)
+        assert shown.size == (sections.VARIANT, sections.VARIANT * 3 // 4)
 
 
 def test_results_come_first_and_commits_last(profile):
