@@ -112,7 +112,7 @@ def test_what_does_not_go_together_is_refused(make_study: Callable[..., Profile]
 
 
 def test_weights_that_find_faces_are_not_looked_into(make_study: Callable[..., Profile]) -> None:
-    with pytest.raises(Error, match="face"):
+    with pytest.raises(Error, match="face-centerface-averaged is no classifier"):
         study(make_study(study="saliency", network="none", embedded="face", options=OPTIONS), "looked")
 
 
