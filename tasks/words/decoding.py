@@ -13,16 +13,31 @@ BANNED = [PAD, START, UNKNOWN]
 
 class Sentences(NamedTuple):
     """Numbers of words, int64 (B, T), with the end and fill behind it; the score of each sentence (B,): its log-probability, in nats,
-    divided by its words, the end among them, to the power of the length penalty; where the decoder looked at each word (B, T, L)."""
+    divided by its words, the end among them, to the power of the length penalty; where the decoder looked at each word (B, T, L).
+
+    Of several sentences a picture (B, W, T), (B, W) and (B, W, T, L)."""
 
     words: Tensor
     scores: Tensor
     looked: Tensor
 
 
-@torch.no_grad()
 def beam(decoder: Decoder, regions: Tensor, length: int, width: int = 3, penalty: float = 0.7) -> Sentences:
-    """The best of the sentences of at most `length` words, the end among them, that a beam of `width` finds for regions (B, L, D).
+    """The best of the sentences of `beams`."""
+    return chosen(
+        beams(decoder, regions, length, width, penalty), torch.zeros(len(regions), dtype=torch.int64, device=regions.device)
+    )
+
+
+def chosen(found: Sentences, which: Tensor) -> Sentences:
+    """Of each picture's sentences (B, W, ...) the one of the number `which` (B,)."""
+    rows = torch.arange(len(which), device=which.device)
+    return Sentences(found.words[rows, which], found.scores[rows, which], found.looked[rows, which])
+
+
+@torch.no_grad()
+def beams(decoder: Decoder, regions: Tensor, length: int, width: int = 3, penalty: float = 0.7) -> Sentences:
+    """The `width` sentences (B, W, ...) of at most `length` words, the end among them, that a beam finds for regions (B, L, D), the best first.
 
     A sentence that has ended keeps its place in the beam while no `width` better ones are there. `width` 1 is greedy. A sentence that
     has not ended after `length` - 1 words ends there. The length penalty is that of Wu et al. 2016 without its constant.
@@ -57,7 +72,7 @@ def beam(decoder: Decoder, regions: Tensor, length: int, width: int = 3, penalty
         state = {name: tensor if tensor is begun[name] else tensor[flat] for name, tensor in state.items()}
         if ended.all():
             break
-    return Sentences(words[:, 0, 1:], (total / counts**penalty)[:, 0], looked[:, 0])
+    return Sentences(words[:, :, 1:], total / counts**penalty, looked)
 
 
 @torch.no_grad()

@@ -31,8 +31,13 @@ def sentences(network: Any, stem: Tensor, precision: str, beam: int, penalty: fl
                 words = network.retrieve(part.to(device).float())
                 found.append(Sentences(words.cpu(), torch.zeros(len(words)), torch.zeros(*words.shape, 0)))
                 continue
-            regions = network.see(part.to(device).float())
-            made = decoding.beam(network.decoder, regions, network.length - 1, beam, penalty)
+            stem = part.to(device).float()
+            regions = network.see(stem)
+            if hasattr(network, "choose"):
+                several = decoding.beams(network.decoder, regions, network.length - 1, max(beam, network.beam), penalty)
+                made = decoding.chosen(several, network.choose(stem, several.words, several.scores))
+            else:
+                made = decoding.beam(network.decoder, regions, network.length - 1, beam, penalty)
         found.append(Sentences(*(tensor.cpu() for tensor in made)))
     longest = max(made.words.shape[1] for made in found)
     return Sentences(

@@ -101,3 +101,17 @@ def test_a_low_temperature_is_greedy_and_a_high_one_is_not() -> None:
     # The last word of a sentence that has not ended is its end, which greedy says too.
     assert torch.equal(cold[:, 0], greedy[:, 0])
     assert (hot[:, 0] != greedy[:, 0]).float().mean() > 0.3
+
+
+def test_a_beam_s_sentences_come_in_order_and_the_first_is_the_one_that_is_said() -> None:
+    made, seen = network("transformer").decoder, regions()
+    several, one = decoding.beams(made, seen, LENGTH, width=4), decoding.beam(made, seen, LENGTH, width=4)
+    assert several.words.shape[:2] == (5, 4)
+    assert (several.scores.diff(dim=1) <= 0).all()
+    first = decoding.chosen(several, torch.zeros(5, dtype=torch.int64))
+    assert all(torch.equal(a, b) for a, b in zip(first, one))
+    which = torch.tensor([3, 0, 1, 2, 0])
+    for number, row in enumerate(which.tolist()):
+        assert torch.equal(decoding.chosen(several, which).words[number], several.words[number, row])
+    said = {tuple(sentence) for sentence in several.words[0].tolist()}
+    assert len(said) == 4

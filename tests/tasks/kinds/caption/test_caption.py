@@ -117,6 +117,19 @@ def test_neighbours_say_what_people_said(profile: Profile) -> None:
     assert not (profile.results("neighbours") / "plots" / "attention.png").exists()
 
 
+def test_a_network_that_asks_people_s_sentences_is_trained_and_says_what_is_there(profile: Profile) -> None:
+    block = yaml.safe_load((profile.folder / "params.yaml").read_text())
+    pretrained = block["experiments"]["attention"]["train"]["pretrained"]
+    block["experiments"]["consensus"] = experiment(
+        pretrained, "caption_consensus", width=32, dropout=0.0, neighbours=4, common=4, beam=5
+    )
+    (profile.folder / "params.yaml").write_text(yaml.safe_dump(block))
+    found = config.load(profile.folder)
+    train(found, "consensus")
+    assert evaluate(found, "consensus")["metrics"]["exact"] == 1
+    assert (profile.results("consensus") / "plots" / "attention.png").exists()
+
+
 def test_names_that_are_right_are_counted_in_their_order() -> None:
     people = [[["a", "seven", "above", "a", "three"]], [["a", "one"]]]
     names = {"seven", "three", "one", "above", "left"}
