@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from tasks.common.errors import Error
 from tasks.inside.blur import blur
+from tasks.learning.tensors import autocast
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,17 @@ METHODS: dict[str, Method] = {
 
 
 def in_batches(
-    method: str, network: nn.Module, images: Tensor, classes: Tensor, settings: Settings = DEFAULT, batch: int = 16
+    method: str,
+    network: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    settings: Settings = DEFAULT,
+    batch: int = 16,
+    precision: str = "fp32",
 ) -> Tensor:
-    """Maps of any number of images, a batch at a time."""
-    parts = zip(images.split(batch), classes.split(batch))
-    return torch.cat([METHODS[method](network, some, of, settings).detach() for some, of in parts])
+    """Maps of any number of images, float32 (N, H, W), a batch at a time. `precision`: bf16 or fp32, in which the network computes."""
+    found = []
+    for some, of in zip(images.split(batch), classes.split(batch)):
+        with autocast(images.device, precision):
+            found.append(METHODS[method](network, some, of, settings).detach().float())
+    return torch.cat(found)
