@@ -117,9 +117,7 @@ def _areas(
     return pd.DataFrame(rows), pd.concat(curves, ignore_index=True)
 
 
-def _check(
-    network: nn.Module, images: Tensor, classes: Tensor, block: Block, settings: maps.Settings
-) -> pd.DataFrame:
+def _check(network: nn.Module, images: Tensor, classes: Tensor, block: Block, settings: maps.Settings) -> pd.DataFrame:
     """A row a method and number of layers that were re-drawn: the mean rank correlation with the trained network's maps.
 
     All are in fp32: what bf16 changes in both maps would make each method look better than it is.
