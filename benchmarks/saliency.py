@@ -23,10 +23,11 @@ def run(root: Path) -> list[dict[str, Any]]:
     images = torch.rand(PHOTOGRAPHS, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     classes = torch.arange(PHOTOGRAPHS)
     precision = devices.precision("auto", torch.device("cpu"))
+    settings = maps.Settings(precision=precision)
 
     def together() -> int:
         photographs = images.to(memory_format=torch.channels_last)
-        maps.in_batches("gradient", ours, photographs, classes, batch=BATCH, precision=precision)
+        maps.in_batches("gradient", ours, photographs, classes, settings, BATCH)
         return PHOTOGRAPHS
 
     def one_by_one() -> int:

@@ -1,6 +1,7 @@
 """What the study of saliency measures and draws."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,8 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     images = to_float(torch.tensor(photographs)).to(studied.device)
     logits = torch.from_numpy(predict(network, photographs, studied.device, precision="fp32"))
     classes = logits.argmax(1).to(studied.device)
-    precision = devices.precision(block.precision, studied.device)
-
-    def look(method: str, some: Tensor, of: Tensor) -> Tensor:
-        return maps.in_batches(method, network, some, of, settings, precision=precision)
-
-    found = {m: look(m, images, classes) for m in bars.track(block.methods, "maps")}
+    measured = replace(settings, precision=devices.precision(block.precision, studied.device))
+    found = {m: maps.in_batches(m, network, images, classes, measured) for m in bars.track(block.methods, "maps")}
 
     areas, curves = _areas(network, images, classes, found, block)
     out.table("per_image", areas.assign(file=data.index["file"].to_numpy()[rows.start + areas["image"]]))
@@ -68,7 +65,7 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     return {
         **{key(what, m): means.loc[m, what] for what in ("insertion", "deletion") for m in block.methods},
         **{key("rank", m): ranks[m] for m in block.methods},
-        **_pointing(look, images, logits, found, boxes, studied.info.classes),
+        **_pointing(network, images, logits, found, boxes, studied.info.classes, measured),
         "failing": len(failing),
     }
 
@@ -133,12 +130,13 @@ def _check(network: nn.Module, images: Tensor, classes: Tensor, block: Block, se
 
 
 def _pointing(
-    look: Callable[[str, Tensor, Tensor], Tensor],
+    network: nn.Module,
     images: Tensor,
     logits: Tensor,
     found: Mapping[str, Tensor],
     boxes: pd.DataFrame | None,
     names: Sequence[str],
+    settings: maps.Settings,
 ) -> dict[str, float]:
     """The pointing game: an object of each class that an image has, its most probable class of ImageNet explained. Empty without such."""
     if boxes is None or logits.shape[1] != IMAGENET:
@@ -157,7 +155,7 @@ def _pointing(
     for method, maps_ in bars.track(list(found.items()), "pointing game"):
         pointed = maps_[rows]
         if len(other):
-            pointed[other] = look(method, images[rows[other]], classes[other])
+            pointed[other] = maps.in_batches(method, network, images[rows[other]], classes[other], settings)
         hits[key("pointing", method)] = float(
             np.mean([sanity.points_into(one, into) for one, (_, _, into) in zip(pointed.cpu().numpy(), asked)])
         )
