@@ -98,8 +98,7 @@ def test_a_map_in_bf16_is_nearly_that_in_fp32(method: str) -> None:
     )
     assert quick.dtype == torch.float32
     assert not torch.equal(exact, quick)
-    for one, other in zip(exact, quick):
-        assert np.corrcoef(one.flatten(), other.flatten())[0, 1] > 0.95
+    assert np.corrcoef(exact.flatten(), quick.flatten())[0, 1] > 0.95
 
 
 def test_what_has_no_gradients_is_refused() -> None:
