@@ -135,9 +135,9 @@ def build(
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
     tied: bool = True,
     neighbours: PositiveInt = 80,
-    common: PositiveInt = 30,
+    common: PositiveInt = 20,
     beam: PositiveInt = 40,
-    trust: NonNegativeFloat = 30.0,
+    trust: NonNegativeFloat = 15.0,
 ) -> Consensus:
     """`neighbours`: training images whose sentences are asked. `common`: so many of these count for a sentence. `beam`: sentences among which is
     chosen. `trust`: what a share in common is worth beside a nat a word of the sentence's own probability. All else is as in models/caption.py, whose decoder is the transformer."""
