@@ -1,4 +1,5 @@
-"""Maps by the plain gradient of many photographs at once, in channels_last, against the course's way: one photograph after another."""
+"""Maps by the plain gradient of many photographs at once, in channels_last and as precisely as the study measures them, against the course's
+way: one photograph after another, in fp32."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks.timing import compare
+from tasks.common import devices
 from tasks.inside import maps
 from tasks.learning import weights
 
@@ -20,9 +22,12 @@ def run(root: Path) -> list[dict[str, Any]]:
     ours.requires_grad_(False)
     images = torch.rand(PHOTOGRAPHS, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     classes = torch.arange(PHOTOGRAPHS)
+    precision = devices.precision("auto", torch.device("cpu"))
+    settings = maps.Settings(precision=precision)
 
     def together() -> int:
-        maps.in_batches("gradient", ours, images.to(memory_format=torch.channels_last), classes, batch=BATCH)
+        photographs = images.to(memory_format=torch.channels_last)
+        maps.in_batches("gradient", ours, photographs, classes, settings, BATCH)
         return PHOTOGRAPHS
 
     def one_by_one() -> int:
@@ -40,7 +45,7 @@ def run(root: Path) -> list[dict[str, Any]]:
             together,
             one_by_one,
             unit="maps",
-            description="Saliency maps at 224 px by SqueezeNet: batches in channels_last against one photograph at a time",
+            description=f"Saliency maps at 224 px by SqueezeNet: batches in channels_last and {precision} against one photograph at a time in fp32",
             floor=3.0,
         )
     ]

@@ -66,7 +66,7 @@ def runs(sentence: Sequence[int]) -> Counter[tuple[int, ...]]:
 
 
 def spoken(rows: Tensor) -> list[list[int]]:
-    """Numbers (M, T) without starts, ends, unknown words and fill."""
+    """Numbers (M, T) without starts, ends and fill. An unknown word stays, so that no run reaches over it."""
     return [[number for number in row if number > max(START, END)] for row in rows.tolist()]
 
 

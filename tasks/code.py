@@ -306,9 +306,22 @@ def _network_names(params: Mapping[str, Any]) -> set[str]:
 
 
 def digest(folder: Path, step: str, name: str) -> str:
-    """SHA-256 of what a stage of the profile in `folder` depends on: what a checkpoint belongs to."""
-    params = yaml.load((folder / "params.yaml").read_bytes(), yaml.CSafeLoader)
-    return hashlib.sha256(describe(params, step, name).encode()).hexdigest()
+    """SHA-256 of what a stage of the profile in `folder` depends on: what a checkpoint belongs to.
+
+    That is read where the stage `code` has written it after all that it was made of, and found again otherwise, which takes longer.
+    """
+    written = folder / "data" / "code" / step / name
+    if written.is_file() and written.stat().st_mtime_ns > changed(folder):
+        text = written.read_text(encoding="utf-8")
+    else:
+        text = describe(yaml.load((folder / "params.yaml").read_bytes(), yaml.CSafeLoader), step, name)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changed(folder: Path) -> int:
+    """When the profile's parameters or a file of ours changed last, in nanoseconds. What is copied with an old date has changed, too."""
+    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix not in ("", ".pyc"))
+    return max(path.stat().st_ctime_ns for path in (folder / "params.yaml", *files))
 
 
 def write(folder: Path, root: Path = ROOT) -> int:

@@ -5,6 +5,8 @@ An unknown key, a missing one or a value out of range is refused before any work
     python -m tasks.config [PARAMS]        check a file, and say what is in it
 """
 
+import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from tasks import kinds
+from tasks import code, kinds
 from tasks.common.errors import Error
 from tasks.params import explain, lines, traps
 from tasks.params.experiment import CHECK, NONE, merged
@@ -34,6 +36,8 @@ def load(
     """
     kinds.check()
     path = Path(folder) / "params.yaml"
+    checked = _checked(path) if networks and experiments and not changes else None
+    networks = networks and not (checked and checked.exists())
     values = read(path)
     if changes:
         values = merged(values, changes)
@@ -49,7 +53,21 @@ def load(
     profile = Profile(folder=Path(folder), params=params)
     if profile.name == TOP and profile.folder.resolve() != profile.root:
         raise Error(f"{path}: {TOP} is the name of the profile of {profile.root}, whose state would be shared; rename the folder")
+    if checked and networks:
+        checked.touch()
     return profile
+
+
+def _checked(path: Path) -> Path | None:
+    """The file by which the stages of one rebuild know that all architectures of a params.yaml fit their networks; None outside of one.
+
+    It is that of the parameters and of the code as they are: after a change all is checked again. A stage's own network is checked in any case.
+    """
+    rebuild = os.environ.get("DARKROOM_WARM", "")
+    if not (path.is_file() and Path(rebuild, "socket").exists()):
+        return None
+    profile = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return Path(rebuild) / f"checked-{profile}-{code.changed(path.parent)}"
 
 
 def _refuse(path: Path, sentences: Iterable[str], changes: Mapping[str, Any] | None) -> None:

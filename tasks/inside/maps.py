@@ -15,26 +15,32 @@ from torch.nn import functional as F
 
 from tasks.common.errors import Error
 from tasks.inside.blur import blur
+from tasks.learning.tensors import autocast
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`samples`: of SmoothGrad and of the path of integrated gradients; `noise`: SmoothGrad's deviation, a share of each image's range."""
+    """`samples`: of SmoothGrad and of the path of integrated gradients; `noise`: SmoothGrad's deviation, a share of each image's range.
+
+    `precision`: bf16 or fp32, in which the network computes, forward and back.
+    """
 
     samples: int = 16
     noise: float = 0.15
     seed: int = 0
+    precision: str = "fp32"
 
 
 DEFAULT = Settings()
 Method = Callable[[nn.Module, Tensor, Tensor, Settings], Tensor]
 
 
-def gradients(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+def gradients(network: nn.Module, images: Tensor, classes: Tensor, settings: Settings = DEFAULT) -> Tensor:
     """The gradient of each image's class score by its pixels, (N, C, H, W). Raises Error for a network without gradients."""
     images = images.detach().requires_grad_()
     with torch.enable_grad():
-        scores = network(images)
+        with autocast(images.device, settings.precision):
+            scores = network(images)
         if not scores.requires_grad:
             raise Error("the network has no gradients, as nearest neighbours have none; take another network")
         (found,) = torch.autograd.grad(scores.gather(1, classes[:, None]).sum(), images)
@@ -43,7 +49,7 @@ def gradients(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
 
 def gradient(network: nn.Module, images: Tensor, classes: Tensor, settings: Settings = DEFAULT) -> Tensor:
     """The gradient's absolute maximum over channels (Simonyan et al. 2014)."""
-    return gradients(network, images, classes).abs().amax(1)
+    return gradients(network, images, classes, settings).abs().amax(1)
 
 
 def smoothgrad(network: nn.Module, images: Tensor, classes: Tensor, settings: Settings = DEFAULT) -> Tensor:
@@ -54,7 +60,7 @@ def smoothgrad(network: nn.Module, images: Tensor, classes: Tensor, settings: Se
     for _ in range(settings.samples):
         # Equal noise for all images: a map does not depend on what else is in the batch.
         noise = torch.randn(images.shape[1:], generator=random).to(images.device)
-        total += gradient(network, images + scale * noise, classes)
+        total += gradient(network, images + scale * noise, classes, settings)
     return total / settings.samples
 
 
@@ -71,7 +77,7 @@ def attributions(network: nn.Module, images: Tensor, classes: Tensor, settings: 
     """
     total, start = torch.zeros_like(images), blurred(images)
     for step in range(settings.samples):
-        total += gradients(network, start + (images - start) * ((step + 0.5) / settings.samples), classes)
+        total += gradients(network, start + (images - start) * ((step + 0.5) / settings.samples), classes, settings)
     return (images - start) * total / settings.samples
 
 
@@ -86,11 +92,12 @@ def grad_cam(network: nn.Module, images: Tensor, classes: Tensor, settings: Sett
     handle = last_features(network).register_forward_hook(lambda module, inputs, output: kept.append(output))
     try:
         with torch.enable_grad():
-            scores = network(images.detach().requires_grad_())
+            with autocast(images.device, settings.precision):
+                scores = network(images.detach().requires_grad_())
             (slopes,) = torch.autograd.grad(scores.gather(1, classes[:, None]).sum(), kept[0])
     finally:
         handle.remove()
-    maps = (slopes.mean((2, 3), keepdim=True) * kept[0].detach()).sum(1, keepdim=True).relu()
+    maps = (slopes.float().mean((2, 3), keepdim=True) * kept[0].detach().float()).sum(1, keepdim=True).relu()
     return F.interpolate(maps, images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
 
@@ -116,7 +123,7 @@ def guided_backpropagation(network: nn.Module, images: Tensor, classes: Tensor, 
     for rectifier in rectifiers:
         rectifier.inplace = False
         rectifier.register_full_backward_hook(_positive)
-    return gradient(guided, images, classes)
+    return gradient(guided, images, classes, settings)
 
 
 METHODS: dict[str, Method] = {

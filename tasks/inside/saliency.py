@@ -1,6 +1,7 @@
 """What the study of saliency measures and draws."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from matplotlib.figure import Figure as Drawing
 from torch import Tensor, nn
 
-from tasks.common import bars
+from tasks.common import bars, devices
 from tasks.common.errors import Error
 from tasks.datasets.data import Data, Info
 from tasks.imaging import figures
@@ -46,12 +47,13 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     images = to_float(torch.tensor(photographs)).to(studied.device)
     logits = torch.from_numpy(predict(network, photographs, studied.device, precision="fp32"))
     classes = logits.argmax(1).to(studied.device)
-    found = {m: maps.in_batches(m, network, images, classes, settings) for m in bars.track(block.methods, "maps")}
+    measured = replace(settings, precision=devices.precision(block.precision, studied.device))
+    found = {m: maps.in_batches(m, network, images, classes, measured) for m in bars.track(block.methods, "maps")}
 
     areas, curves = _areas(network, images, classes, found, block)
     out.table("per_image", areas.assign(file=data.index["file"].to_numpy()[rows.start + areas["image"]]))
     out.table("curves", curves)
-    checked = _check(network, images[: block.checked], classes[: block.checked], found, block, settings)
+    checked = _check(network, images[: block.checked], classes[: block.checked], block, settings)
     out.table("sanity", checked)
     means = areas.groupby("method")[["insertion", "deletion"]].mean()
     ranks = checked[checked["redrawn"] == checked["redrawn"].max()].set_index("method")["correlation"]
@@ -63,7 +65,7 @@ def measure(name: str, studied: Any, out: Any) -> Mapping[str, float]:
     return {
         **{key(what, m): means.loc[m, what] for what in ("insertion", "deletion") for m in block.methods},
         **{key("rank", m): ranks[m] for m in block.methods},
-        **_pointing(network, images, logits, found, boxes, studied.info.classes, settings),
+        **_pointing(network, images, logits, found, boxes, studied.info.classes, measured),
         "failing": len(failing),
     }
 
@@ -112,10 +114,12 @@ def _areas(
     return pd.DataFrame(rows), pd.concat(curves, ignore_index=True)
 
 
-def _check(
-    network: nn.Module, images: Tensor, classes: Tensor, found: Mapping[str, Tensor], block: Block, settings: maps.Settings
-) -> pd.DataFrame:
-    """A row a method and number of layers that were re-drawn: the mean rank correlation with the trained network's maps."""
+def _check(network: nn.Module, images: Tensor, classes: Tensor, block: Block, settings: maps.Settings) -> pd.DataFrame:
+    """A row a method and number of layers that were re-drawn: the mean rank correlation with the trained network's maps.
+
+    All are in fp32: what bf16 changes in both maps would make each method look better than it is.
+    """
+    found = {m: maps.in_batches(m, network, images, classes, settings) for m in block.methods}
     rows = []
     for number, (layer, drawn) in enumerate(sanity.randomised(network, block.layers, block.seed), 1):
         for method, own in found.items():

@@ -35,6 +35,9 @@ class Block(BaseModel):
     steps: int = Field(28, ge=2, description="of insertion and deletion")
     layers: int = Field(8, ge=1, description="how often the map is compared while layers are re-drawn")
     checked: int = Field(20, ge=1, description="photographs of the check by re-drawing")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="of the maps that are measured; the check, and probabilities, are in fp32"
+    )
     seed: int = Field(0, ge=0)
 
     @field_validator("methods")
@@ -63,6 +66,13 @@ FIGURES = (
     Figure("curves.png", "The class's probability as salient pixels come (left) and go (right), means over photographs."),
     Figure("sanity.png", "Rank correlation with the trained network's map, as layers are re-drawn from the last to the first."),
 )
+
+
+def facts(block: Any) -> dict[str, str]:
+    """What the result says of itself: the precision of its maps on this machine."""
+    from tasks.common import devices
+
+    return {"precision": devices.precision(block.settings().precision, devices.choose("auto"))}
 
 
 def run(profile: Any, name: str, studied: Any, out: Any) -> Mapping[str, float]:

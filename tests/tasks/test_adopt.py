@@ -72,6 +72,7 @@ def recorded(tmp_path: Path) -> Path:
             for name in STAGES
         },
     )
+    shutil.rmtree(tmp_path / "data" / "code")
     digests = {step: code.digest(tmp_path, step, "others") for step in ("train", "evaluate")}
     write_json(tmp_path / proof.FILE, {"others": {"from": "a" * 40, "to": "b" * 40, "equal": True, "code": digests}})
     return tmp_path

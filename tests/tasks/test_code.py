@@ -1,4 +1,6 @@
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -239,6 +241,28 @@ def test_a_template_that_another_includes_concerns_the_report_alone(copy: Path) 
     template = copy / "tasks" / "reports" / "studies.html.j2"
     template.write_text(template.read_text() + "<p>\n")
     assert changed(before, digests(copy)) == {"report@all"}
+
+
+def test_a_digest_is_that_of_the_code_as_it_is_whatever_was_written_before(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "profile",
+        preprocess={"digits": {"dataset": "mnist-5k", "task": "classify"}},
+        experiments={"cnn": {"data": "digits", "network": "cnn"}},
+    )
+    found = code.digest(folder, "train", "cnn")
+    code.write(folder)
+    assert code.digest(folder, "train", "cnn") == found
+    written = folder / "data" / "code" / "train" / "cnn"
+    written.write_text("other code\n")
+    assert code.digest(folder, "train", "cnn") == hashlib.sha256(b"other code\n").hexdigest()  # it was read
+    os.utime(written, (1e9, 1e9))
+    assert code.digest(folder, "train", "cnn") == found
+    # A file of parameters with an old date is a change, too.
+    written.write_text("other code\n")
+    shutil.copy2(folder / "params.yaml", tmp_path / "before.yaml")
+    os.utime(tmp_path / "before.yaml", (1e9, 1e9))
+    (tmp_path / "before.yaml").replace(folder / "params.yaml")
+    assert code.digest(folder, "train", "cnn") == found
 
 
 def test_files_that_stay_the_same_are_left_alone(copy: Path) -> None:

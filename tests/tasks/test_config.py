@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+import models
 from tasks import config, kinds
 from tasks.common.errors import Error
 from tasks.kinds.classify import Recipe
@@ -123,6 +124,32 @@ def test_pictures_of_a_random_filter_are_not_turned(tmp_path: Path, augment: dic
     values = params(preprocess={"tiny-pairs": pairs}, experiments={"one": experiment("translate", augment=augment)})
     with pytest.raises(Error, match="a random filter does not turn with the picture; allowed here: crop"):
         load(tmp_path, values)
+
+
+def test_the_stages_of_a_rebuild_hold_architectures_against_networks_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    check = models.check
+    monkeypatch.setattr(models, "check", lambda name, architecture: looked.append(name) or check(name, architecture))
+
+    def looks() -> bool:
+        looked.clear()
+        config.load(tmp_path)
+        return bool(looked)
+
+    load(tmp_path, params())
+    assert looks()  # no rebuild is going on
+    rebuild = tmp_path / "rebuild"
+    rebuild.mkdir()
+    (rebuild / "socket").touch()
+    monkeypatch.setenv("DARKROOM_WARM", str(rebuild))
+    assert looks()
+    assert not looks()
+    wrong = {**experiment("classify"), "architecture": {"depth": -1}}
+    for _ in range(2):
+        with pytest.raises(Error, match="architecture"):
+            load(tmp_path, params(experiments={"one": wrong}))
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

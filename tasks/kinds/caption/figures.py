@@ -11,6 +11,7 @@ from tasks.imaging.figures import BLUE, FAINT, INK, ORANGE, PHOTOGRAPHIC, SHARP,
 from tasks.imaging.images import resize
 
 COLUMNS = 34  # signs in a line of a sentence
+LINE = 10.0  # points of a line
 SIDE = 168  # pixels of a photograph in a figure
 WORDS = 30
 
@@ -20,7 +21,7 @@ Shown = tuple[np.ndarray, str, str, float]
 def captions(rows: Sequence[tuple[str, Sequence[Shown]]]) -> Figure:
     """Photographs, uint8 (H, W, 3), a row a name: below each ours, a person's in grey, and its CIDEr-D."""
     most = max(len(shown) for _, shown in rows)
-    figure = Figure((2.5 * most, 3.1 * len(rows)), PHOTOGRAPHIC, layout="constrained")
+    figure = Figure((2.5 * most, 3.7 * len(rows)), PHOTOGRAPHIC, layout="constrained")
     for axes_row, (name, shown) in zip(figure.subplots(len(rows), most, squeeze=False), rows):
         axes_row[0].set_ylabel(name, **TEXT)
         for axes in axes_row[len(shown) :]:
@@ -28,10 +29,13 @@ def captions(rows: Sequence[tuple[str, Sequence[Shown]]]) -> Figure:
         for axes, (pixels, ours, theirs, score) in zip(axes_row, shown):
             picture(axes, resize(pixels, SIDE, SIDE))
             axes.set_title(f"CIDEr {score:.2f}", loc="left", color=INK, fontsize=7)
-            lines = textwrap.wrap(ours, COLUMNS)
-            axes.text(0, -0.03, "\n".join(lines), transform=axes.transAxes, va="top", color=BLUE, fontsize=8)
-            below = "\n" * len(lines) + "\n".join(textwrap.wrap(theirs, COLUMNS))
-            axes.text(0, -0.03, below, transform=axes.transAxes, va="top", color=INK, fontsize=8)
+            below = 3.0  # points below the photograph
+            for text, colour in ((ours, BLUE), (theirs, INK)):
+                lines = textwrap.wrap(text, COLUMNS)
+                axes.annotate(
+                    "\n".join(lines), (0, 0), (0, -below), "axes fraction", "offset points", va="top", color=colour, fontsize=8
+                )
+                below += 2 + LINE * len(lines)
     return figure
 
 

@@ -90,6 +90,17 @@ def test_a_map_does_not_depend_on_its_batch(method: str) -> None:
     assert torch.allclose(together, alone, atol=1e-5 * together.max().item())
 
 
+@pytest.mark.parametrize("method", maps.METHODS)
+def test_a_map_in_bf16_is_nearly_that_in_fp32(method: str) -> None:
+    net, x = network(), images()
+    exact, quick = (
+        maps.in_batches(method, net, x, CLASSES, maps.Settings(4, precision=precision)) for precision in ("fp32", "bf16")
+    )
+    assert quick.dtype == torch.float32
+    assert not torch.equal(exact, quick)
+    assert np.corrcoef(exact.flatten(), quick.flatten())[0, 1] > 0.95
+
+
 def test_what_has_no_gradients_is_refused() -> None:
     knn = models.build("knn", Shape(3, 5, 16), {}).eval()
     with pytest.raises(Error, match="no gradients, as nearest neighbours"):
