@@ -1,5 +1,7 @@
-"""Maps by the plain gradient of many photographs at once, in channels_last and as precisely as the study measures them, against the course's
-way: one photograph after another, in fp32."""
+"""Maps by the plain gradient of many photographs at once, against the course's way: one photograph after another.
+
+Ours are in channels_last, and in bf16 where a processor has it, as the study measures them. The course's are in fp32.
+"""
 
 from pathlib import Path
 from typing import Any

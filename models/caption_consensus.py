@@ -1,12 +1,11 @@
 """Captions by a transformer that says, of the sentences of its beam, the one that people's sentences for similar photographs agree with most.
 
-Devlin et al. 2015, "Language Models for Image Captioning: The Quirks and What Works", section 3.4, choose so among 500 sentences of a
-network. What a beam finds likeliest is seldom what has most in common with people's sentences: of the 20 of a beam the best has nearly
-twice the CIDEr-D of the first (on validation, a trial).
+This is the consensus reranking of Mao et al. 2015, "Deep Captioning with Multimodal Recurrent Neural Networks (m-RNN)", section 8, after the
+neighbours' consensus of Devlin et al. 2015 (models/caption_neighbours.py). What a beam finds likeliest is seldom what has most in common with
+people's sentences: of the 20 of a beam the best has nearly twice the CIDEr-D of the first (on validation, a trial).
 
 Near are the training images with the largest cosine of mean features. In common is CIDEr (Vedantam et al. 2015) with the document frequencies
-of the training images, less for sentences of another length; what counts is its mean over the `common` sentences of the neighbours that have
-most of it.
+of the training images, less for sentences of another length. What counts is its mean over those `common` sentences of the neighbours that have most of it.
 """
 
 import math

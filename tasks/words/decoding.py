@@ -23,7 +23,7 @@ class Sentences(NamedTuple):
 
 
 def beam(decoder: Decoder, regions: Tensor, length: int, width: int = 3, penalty: float = 0.7) -> Sentences:
-    """The best of the sentences of `beams`."""
+    """The best sentence that a beam of `width` finds for each of the regions (B, L, D); see `beams`."""
     return chosen(
         beams(decoder, regions, length, width, penalty), torch.zeros(len(regions), dtype=torch.int64, device=regions.device)
     )
