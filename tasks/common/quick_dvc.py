@@ -177,7 +177,8 @@ def reproduce_at_once(
 ) -> list[Any]:
     """Run stages, each after those that it depends on, `jobs()` at a time: DVC's `_reproduce`. Returns those that ran.
 
-    Where one fails, no other begins. Raises ReproductionError with its name once those that run have ended.
+    Where one fails, or after Ctrl-C, no other begins. Raises ReproductionError with the name of one that failed once those that run have
+    ended, and KeyboardInterrupt where Ctrl-C came while no command ran that it could end.
     """
     asked_otherwise = graph is None or on_error != "fail" or options.get("force_downstream") or options.get("dry")
     if jobs() == 1 or len(stages) < 2 or asked_otherwise:
@@ -187,6 +188,7 @@ def reproduce_at_once(
     running: dict[Future[Any], Any] = {}
     ran: list[Any] = []
     failed: list[tuple[Any, BaseException]] = []
+    interrupts: list[int] = []
     lock = stages[0].repo.lock
 
     def one(stage: Any) -> Any:
@@ -202,12 +204,12 @@ def reproduce_at_once(
             return done
 
     lock.unlock()
-    # Ctrl-C ends the commands, and what they end with ends the rest, as in DVC. A command does not inherit a handler, as it would SIG_IGN.
-    interrupted = signal.signal(signal.SIGINT, lambda *_: None)
+    # Ctrl-C ends the commands, as in DVC, which records those that have ended well. A command does not inherit a handler, as it would SIG_IGN.
+    before_us = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     try:
         with ThreadPoolExecutor(jobs()) as pool:
-            while running or (waiting and not failed):
-                ready = [stage for stage, before in waiting.items() if not before and not failed]
+            while running or (waiting and not failed and not interrupts):
+                ready = [stage for stage, before in waiting.items() if not (before or failed or interrupts)]
                 for stage in ready[: jobs() - len(running)]:
                     del waiting[stage]
                     running[pool.submit(one, stage)] = stage
@@ -220,10 +222,12 @@ def reproduce_at_once(
                     elif ended.result():
                         ran.append(stage)
     finally:
-        signal.signal(signal.SIGINT, interrupted)
+        signal.signal(signal.SIGINT, before_us)
         lock.lock()
     for stage, error in failed:
         raise ReproductionError(f"failed to reproduce {stage.addressing!r}") from error
+    if interrupts:
+        raise KeyboardInterrupt
     return ran
 
 

@@ -6,8 +6,9 @@ import string
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -187,15 +188,21 @@ TWO = {"DARKROOM_PYTHON": sys.executable, "DARKROOM_JOBS": "2"}
 MEETS = "touch {0} && for i in $(seq 300); do test -e {1} && break; sleep 0.1; done && test -e {1} && echo met > {0}.txt"
 
 
-def _beside(folder: Path, stages: dict[str, dict[str, Any]]) -> "subprocess.Popen[str]":
-    """A `dvc repro` of two stages at once, in a session of its own."""
+@contextmanager
+def _beside(folder: Path, stages: dict[str, dict[str, Any]]) -> "Iterator[subprocess.Popen[str]]":
+    """A `dvc repro` of two stages at once, in a session of its own, of which nothing is left afterwards."""
     folder.mkdir(parents=True)
     Repo.init(str(folder), no_scm=True).close()
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*DVC["ours"], "repro"], cwd=folder, env=os.environ | TWO,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_stages_run_beside_each_other_and_after_those_that_they_depend_on(tmp_path: Path) -> None:
@@ -204,8 +211,8 @@ def test_stages_run_beside_each_other_and_after_those_that_they_depend_on(tmp_pa
         "two": {"cmd": f"echo said by two; {MEETS.format('two', 'one')}", "outs": ["two.txt"]},
         "both": {"cmd": "cat one.txt two.txt > both.txt", "deps": ["one.txt", "two.txt"], "outs": ["both.txt"]},
     }
-    process = _beside(tmp_path / "project", stages)
-    out, error = process.communicate(timeout=120)
+    with _beside(tmp_path / "project", stages) as process:
+        out, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     assert (tmp_path / "project" / "both.txt").read_text() == "met\nmet\n"
     lines = out.splitlines()
@@ -224,26 +231,45 @@ def test_where_a_stage_fails_the_other_one_ends_and_none_begins(tmp_path: Path) 
         "ends": {"cmd": "touch begun && sleep 1 && echo 1 > ends.txt", "outs": ["ends.txt"]},
         "next": {"cmd": "echo 2 > next.txt", "outs": ["next.txt"]},
     }
-    process = _beside(tmp_path / "project", stages)
-    _, error = process.communicate(timeout=120)
+    with _beside(tmp_path / "project", stages) as process:
+        _, error = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "failed to reproduce 'fails'" in error
     assert [*parse_yaml((tmp_path / "project" / "dvc.lock").read_text(), "dvc.lock")["stages"]] == ["ends"]
 
 
-def test_ctrl_c_ends_the_stages_that_run(tmp_path: Path) -> None:
-    sleeps = {
-        name: {"cmd": f"touch {name} && sleep 300 && echo 1 > {name}.txt", "outs": [f"{name}.txt"]} for name in ("one", "two")
-    }
-    process = _beside(tmp_path / "project", sleeps)
-    for name in sleeps:
-        while not (tmp_path / "project" / name).exists():
+def _interrupted(folder: Path, stages: dict[str, dict[str, Any]], begun: str) -> tuple[int, str]:
+    """The exit status and the errors of a `dvc repro` that is interrupted once these files, one for each stage named, are there."""
+    with _beside(folder, stages) as process:
+        while not all((folder / name).exists() for name in begun.split()):
             assert process.poll() is None
             time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode != 0
+        os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        return process.returncode, error
+
+
+def test_ctrl_c_ends_the_stages_that_run(tmp_path: Path) -> None:
+    # `: >` makes the file without a child, whose good end would let the shell outlive the signal.
+    sleeps = {
+        name: {"cmd": f": > {name} && sleep 300 && echo 1 > {name}.txt", "outs": [f"{name}.txt"]} for name in ("one", "two")
+    }
+    status, error = _interrupted(tmp_path / "project", sleeps, "one two")
+    assert status != 0
     assert "failed to reproduce" in error
+
+
+def test_after_ctrl_c_no_stage_begins_though_one_that_ran_has_ended_well(tmp_path: Path) -> None:
+    stages = {
+        "one": {"cmd": "trap '' INT; : > one; sleep 2; echo 1 > one.txt", "outs": ["one.txt"]},
+        "two": {"cmd": "trap '' INT; : > two; sleep 2; echo 2 > two.txt", "outs": ["two.txt"]},
+        "next": {"cmd": "echo 3 > next.txt", "deps": ["one.txt"], "outs": ["next.txt"]},
+    }
+    status, error = _interrupted(tmp_path / "project", stages, "one two")
+    assert status != 0
+    assert "interrupted by the user" in error
+    assert not (tmp_path / "project" / "next.txt").exists()
+    assert {*parse_yaml((tmp_path / "project" / "dvc.lock").read_text(), "dvc.lock")["stages"]} == {"one", "two"}
 
 
 @pytest.mark.parametrize("profile", [".", "full"])
