@@ -113,9 +113,8 @@ class Pictures:
         steps = (self.steps[quality] * 2.0 ** (FRACTION - WEIGHT_FRACTION))[:, None, None]
         for tile in tiles(values.shape[2], values.shape[3], SYNTHESIS, len(self.network.synthesis.blocks)):
             # Units: coefficients and pixels 2**-8 of sixteen grey levels.
-            scaled = (
-                values[:, :, *tile.seen].contiguous(memory_format=torch.channels_last).double().mul_(steps).add_(0.5).floor_()
-            )
+            coefficients = values[:, :, *tile.seen].contiguous(memory_format=torch.channels_last).double()
+            scaled = coefficients.mul_(steps).add_(0.5).floor_().clamp_(-LARGEST, LARGEST).float()
             found = self.network.synthesise(scaled, self._plane(quality, scaled), self.fixed)[0]
             place = [slice(BLOCK * s.start, BLOCK * s.stop) for s in (tile.rows, tile.columns)]
             inner = [slice(BLOCK * s.start, BLOCK * s.stop) for s in tile.inner]
@@ -166,7 +165,7 @@ class Pictures:
         means, scales = (np.repeat(numbers, hyper[0, 0].numel()) for numbers in self.prior)
         found = code.code(means, scales, None if exact is None else hyper.numpy().ravel())
         checksum = zlib.crc32(found.astype("<i4").tobytes())
-        hyper = torch.from_numpy(found.astype(np.float64)).view_as(hyper) * 2**FRACTION
+        hyper = torch.from_numpy(found.astype(np.float32)).view_as(hyper) * 2**FRACTION
         rows, columns = (CELL * side for side in hyper.shape[2:])
         # With a border of zeros, as beyond the picture.
         values = torch.zeros(1, CHANNELS, rows + 2, columns + 2, dtype=torch.int16)
@@ -202,7 +201,7 @@ class Pictures:
                 here = inner[half]
                 near = None
                 if self.network.context:
-                    near = _line(torch.zeros(len(here), features.shape[1], dtype=torch.float64))
+                    near = _line(torch.zeros(len(here), features.shape[1]))
                     if half is second:
                         near = group.neighbours(_line(_seen(rows[:, own])[beside[half]].flatten(1)), self.fixed)  # type: ignore[operator]
                 means, scales = (x[0, :, 0].numpy().astype(np.int32, "C") for x in group(_line(known[here]), near, self.fixed))
