@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.fft import dctn
 
 import models
 from models import Shape, codec, coefficients
-from models.fixed import FRACTION, Fixed, integers
+from models.fixed import FRACTION, LARGEST, WEIGHT_FRACTION, Fixed, integers
 
 SMALL = {"width": 32, "blocks": 1, "features": 12, "hidden": 32, "hyper": 8}
 
@@ -100,9 +102,36 @@ def test_integers_give_what_floats_give() -> None:
     assert (found / 2**FRACTION - expected).abs().max() < 0.05
 
 
+@given(
+    height=st.integers(1, 40), width=st.integers(1, 40), inputs=st.integers(1, 5), kernel=st.sampled_from([1, 3]),
+    largest=st.sampled_from([1, 2**8, LARGEST, 2 * LARGEST]), weight=st.sampled_from([0.01, 1.0, 9.0]), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_a_convolution_in_integers_is_its_sum_of_products(
+    height: int, width: int, inputs: int, kernel: int, largest: int, weight: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    module = torch.nn.Conv2d(inputs, 3, kernel, padding=kernel // 2)
+    with torch.no_grad():
+        module.weight.uniform_(-weight, weight)
+    x = random.integers(-largest, largest, (inputs, height, width), endpoint=True)
+    taps, bias = (part.numpy().astype(np.int64) for part in Fixed.of(module))
+    padded = np.pad(x.clip(-LARGEST, LARGEST), ((0, 0), *2 * ((kernel // 2, kernel // 2),)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (1, 2))
+    sums = np.einsum("chwyx,yxoc->ohw", windows, taps.reshape(kernel, kernel, 3, inputs)) + bias[:, None, None]
+    unit = 1 << WEIGHT_FRACTION
+    expected = ((sums + unit // 2) // unit).clip(-LARGEST, LARGEST)
+    found = Fixed()(module, torch.from_numpy(x)[None].float())
+    assert np.array_equal(found[0].numpy(), expected)
+
+
 def test_sums_that_might_not_be_exact_are_refused() -> None:
     with pytest.raises(ValueError, match="may not be exact"):
         Fixed().of(torch.nn.Conv2d(2**14, 1, 1))
+    large = torch.nn.Conv2d(1200, 1, 3, padding=1)
+    with torch.no_grad():
+        large.weight.fill_(8)
+    with pytest.raises(ValueError, match="so large that its sums may not be exact"):
+        Fixed()(large, torch.zeros(1, 1200, 4, 4))
 
 
 def test_grey_images_are_refused() -> None:
