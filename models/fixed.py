@@ -101,7 +101,7 @@ def _columns(x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     _, many, inputs, outputs = weights.shape
     wide = width + 2
     result = torch.empty(height, width, outputs)
-    bands = max(1, STRIP // wide)
+    bands = max(1, min(STRIP // wide, -(-height // BELOW)))
     values = torch.zeros(BELOW * bands + 2, wide, inputs, dtype=torch.float64)
     factors, products = (torch.empty(many, bands, wide * size, dtype=torch.float64) for size in (inputs, outputs))
     sums = torch.empty(BELOW, wide * outputs, dtype=torch.float64)
