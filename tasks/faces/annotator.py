@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from tasks.common import files
+from tasks.common import files, memory
 from tasks.faces.annotations import NO_FACE, UNCERTAIN, Row
 from tasks.faces.detector import Faces, coverage
 from tasks.faces.emotions import EMOTIONS, SIZE, Emotions, sharpness
@@ -59,7 +59,9 @@ class Annotator:
     """Both networks, loaded once."""
 
     def __init__(self, files: Files, settings: Annotate, device: str = "cpu", threads: int | None = None) -> None:
-        """`threads` of the processor; None leaves them as they are. Raises Error for weights that are not what they should be."""
+        """`threads` of the processor; None leaves them as they are. The process keeps memory that is freed (`memory.keep`). Raises Error for
+        weights that are not what they should be."""
+        memory.keep()
         if threads:
             torch.set_num_threads(threads)
             cv2.setNumThreads(threads)
