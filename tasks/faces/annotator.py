@@ -59,7 +59,7 @@ class Annotator:
     """Both networks, loaded once."""
 
     def __init__(self, files: Files, settings: Annotate, device: str = "cpu", threads: int | None = None) -> None:
-        """`threads` of the processor; None leaves them as they are. The process keeps memory that is freed (`memory.keep`). Raises Error for
+        """`threads` of the processor; None leaves them as they are. The process keeps a gigabyte of memory that is freed (`memory`). Raises Error for
         weights that are not what they should be."""
         memory.keep()
         if threads:
@@ -83,6 +83,7 @@ class Annotator:
         for photograph, of in zip(photographs, boxes):
             own = slice(start, start := start + len(of))
             rows.append(self._rows(photograph, of, crops[own], probabilities[own], thresholds[own]))
+        memory.trim()
         return rows
 
     def _read(self, crops: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
