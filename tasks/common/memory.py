@@ -13,7 +13,8 @@ class _Counted(ctypes.Structure):
     """glibc's `struct mallinfo2`; `fordblks` are the bytes that are free."""
 
     _fields_ = [
-        (name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
     ]
 
 
